@@ -1,0 +1,21 @@
+//! The seam between the queue and its backends: the traits that a backend implements, their requests and answers.
+//!
+//! A backend keeps the contract that `docs/queue.md` states and that the crate `store-conformance` proves, the same
+//! cases for each. "Now" in every method is the store's clock: no caller supplies it.
+
+mod admin;
+mod error;
+mod group;
+mod lease;
+mod queue;
+mod stats;
+
+pub use admin::{JobFilter, JobPage, JobView, LimitTarget, PAGE_MAX, PauseTarget, QueueAdmin, ReplayFilter, Retried};
+pub use error::StoreError;
+pub use group::{GroupCommit, GroupCommitError};
+pub use lease::{LeaseRef, LeasedJob, Renewal, Settled, Settlement};
+pub use queue::{
+    Budget, CHECKPOINT_MAX_BYTES, CHECKPOINTS_MAX, CLAIM_MAX, Checkpoint, ClaimRequest, Claimed, ENQUEUE_MAX, Enqueued,
+    Maintained, NewJob, QueueBackend, QueueStore, ReapRequest, Rejection, SETTLE_MAX, Wakeups,
+};
+pub use stats::QueueStats;

@@ -1,0 +1,214 @@
+use std::time::Duration;
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+use job::{ClaimId, Concurrency, Job, JobId, JobKind, Payload, Priority, QueueName, Unique, Weight, WorkerId};
+use tokio::sync::watch;
+
+use crate::{LeaseRef, LeasedJob, QueueAdmin, QueueStats, Renewal, Settled, Settlement, StoreError};
+
+/// Most jobs one call to enqueue takes.
+pub const ENQUEUE_MAX: usize = 10_000;
+/// Most jobs one claim answers.
+pub const CLAIM_MAX: usize = 1_000;
+/// Most settlements or renewals one call takes.
+pub const SETTLE_MAX: usize = 10_000;
+/// Most bytes of one checkpoint's value.
+pub const CHECKPOINT_MAX_BYTES: usize = 1024 * 1024;
+/// Most checkpoints one job keeps.
+pub const CHECKPOINTS_MAX: usize = 16;
+
+/// The operations of a queue's life. Implemented once per backend.
+#[async_trait]
+pub trait QueueStore: Send + Sync {
+    /// Stores jobs and answers for each, in order, once all that are answered `Inserted` are durable. A rejected or
+    /// duplicate job does not keep the others out. At most [`ENQUEUE_MAX`].
+    async fn enqueue(&self, jobs: &[NewJob]) -> Result<Vec<Enqueued>, StoreError>;
+
+    /// Leases up to `max` jobs that may start, best first. Repeating a call under the same claim id answers the same
+    /// jobs, as far as they are still leased under it.
+    async fn claim(&self, request: &ClaimRequest) -> Result<Claimed, StoreError>;
+
+    /// Extends leases to `extend` from now, answering for each in order. At most [`SETTLE_MAX`].
+    async fn renew(&self, leases: &[LeaseRef], extend: Duration) -> Result<Vec<Renewal>, StoreError>;
+
+    /// Ends leases, answering for each in order. At most [`SETTLE_MAX`].
+    async fn settle(&self, batch: &[Settlement]) -> Result<Vec<Settled>, StoreError>;
+
+    /// Keeps a value with the job for its next attempts, replacing an earlier one of the same step. Refused with
+    /// [`Settled::LeaseLost`] when the lease is gone.
+    async fn checkpoint(&self, lease: &LeaseRef, checkpoint: &Checkpoint) -> Result<Settled, StoreError>;
+
+    /// Takes over leases that have expired, under a new lease of the caller's: the caller settles them with
+    /// [`job::Outcome::Crashed`], and only that settlement counts the crash.
+    async fn reap(&self, request: &ReapRequest) -> Result<Vec<LeasedJob>, StoreError>;
+
+    /// Moves due jobs to ready, and frees what has waited beyond its time, in bounded batches.
+    async fn maintain(&self, budget: &Budget) -> Result<Maintained, StoreError>;
+
+    /// The depth of every queue.
+    async fn stats(&self) -> Result<Vec<QueueStats>, StoreError>;
+}
+
+/// Tells idle workers of new work. A wake-up may be lost: polling alone is correct.
+pub trait Wakeups: Send + Sync {
+    /// Changes whenever a job of any queue may have become ready. Coalesced.
+    fn subscribe(&self) -> watch::Receiver<()>;
+}
+
+/// All that a backend offers.
+pub trait QueueBackend: QueueStore + QueueAdmin + Wakeups {}
+
+impl<T: QueueStore + QueueAdmin + Wakeups> QueueBackend for T {}
+
+/// A job to be stored. It carries its id, so that a repeated enqueue is harmless.
+#[derive(Debug, Clone, PartialEq)]
+pub struct NewJob {
+    /// Identity, made by the caller (UUID version 7).
+    pub id: JobId,
+    /// Where it is to wait.
+    pub queue: QueueName,
+    /// Which handler it is for.
+    pub kind: JobKind,
+    /// What to work on.
+    pub payload: Payload,
+    /// Rank.
+    pub priority: Priority,
+    /// Turns of its key.
+    pub weight: Weight,
+    /// Limit that it runs under, if any.
+    pub concurrency: Option<Concurrency>,
+    /// Key that keeps duplicates out, if any.
+    pub unique: Option<Unique>,
+    /// Not to start before. `None`: at once.
+    pub run_at: Option<Timestamp>,
+    /// Attempts that may fail before the job is dead, at least 1.
+    pub max_attempts: u32,
+    /// How long one attempt may take.
+    pub timeout: Duration,
+    /// W3C `traceparent` of the caller.
+    pub trace_parent: Option<String>,
+}
+
+/// What became of a job at its enqueue.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Enqueued {
+    /// It is stored.
+    Inserted,
+    /// A job with its id or its unique key is there already; this is that job.
+    Duplicate(JobId),
+    /// It cannot be stored as it is.
+    Rejected(Rejection),
+}
+
+/// Why a job was not stored.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Rejection {
+    /// No queue of that name is configured.
+    #[error("there is no queue {0}")]
+    UnknownQueue(QueueName),
+    /// No limit class of that name is configured.
+    #[error("there is no limit class {0}")]
+    UnknownLimitClass(job::LimitClass),
+    /// The time is further away than a queue should keep a job.
+    #[error("run_at is more than {max_days} days away")]
+    RunAtTooFar {
+        /// Days allowed.
+        max_days: u32,
+    },
+    /// `max_attempts` is 0.
+    #[error("max_attempts must be at least 1")]
+    NoAttempts,
+}
+
+/// Asks for work.
+#[derive(Debug, Clone)]
+pub struct ClaimRequest {
+    /// Identity of this call; also the token of the leases that it makes.
+    pub id: ClaimId,
+    /// Queues to take from, in the order of asking.
+    pub queues: Vec<QueueName>,
+    /// Most jobs to answer: the worker's free slots. At most [`CLAIM_MAX`].
+    pub max: usize,
+    /// Who asks.
+    pub worker: WorkerId,
+    /// How long the leases run, unless they are renewed.
+    pub lease: Duration,
+}
+
+/// Answer to a claim.
+#[derive(Debug, Default)]
+pub struct Claimed {
+    /// Leased jobs, best first.
+    pub jobs: Vec<LeasedJob>,
+    /// Whether more may be ready: the caller with free slots asks again at once.
+    pub more: bool,
+    /// How long until the next scheduled job of these queues is due, if one waits.
+    pub next_due_in: Option<Duration>,
+}
+
+/// A value that a job keeps across its attempts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Checkpoint {
+    /// Which step wrote it; at most 64 bytes.
+    pub step: String,
+    /// At most [`CHECKPOINT_MAX_BYTES`].
+    pub value: Vec<u8>,
+}
+
+/// Asks for expired leases.
+#[derive(Debug, Clone)]
+pub struct ReapRequest {
+    /// Identity of this call; also the token of the leases that it takes over.
+    pub id: ClaimId,
+    /// Who asks.
+    pub worker: WorkerId,
+    /// How long the reaper's leases run.
+    pub lease: Duration,
+    /// Most leases to take over.
+    pub max: usize,
+}
+
+/// How much one maintenance pass may do.
+#[derive(Debug, Clone, Copy)]
+pub struct Budget {
+    /// Most jobs to touch.
+    pub jobs_max: usize,
+}
+
+/// What a maintenance pass has done.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Maintained {
+    /// Scheduled jobs that became ready or parked.
+    pub due: usize,
+    /// Parked jobs that became ready though no settlement freed them.
+    pub unparked: usize,
+    /// Unique keys whose window has ended.
+    pub unique_expired: usize,
+    /// Whether the budget ended the pass before the work did.
+    pub more: bool,
+    /// How long until the next scheduled job is due.
+    pub next_due_in: Option<Duration>,
+}
+
+impl From<&NewJob> for Job {
+    /// The job as it starts out; `created_at` is the store's to set.
+    fn from(new: &NewJob) -> Self {
+        Self {
+            id: new.id,
+            queue: new.queue.clone(),
+            kind: new.kind.clone(),
+            payload: new.payload.clone(),
+            priority: new.priority,
+            weight: new.weight,
+            concurrency: new.concurrency.clone(),
+            unique: new.unique.clone(),
+            attempt: 1,
+            max_attempts: new.max_attempts,
+            crashes: 0,
+            timeout: new.timeout,
+            trace_parent: new.trace_parent.clone(),
+            created_at: Timestamp::UNIX_EPOCH,
+        }
+    }
+}
