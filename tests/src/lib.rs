@@ -1,1 +1,1 @@
-//! Placeholder.
+//! Nothing of the product: this package holds its end-to-end tests, in `tests/`.
