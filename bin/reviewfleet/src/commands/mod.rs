@@ -1,0 +1,9 @@
+pub mod bench;
+pub mod config;
+pub mod dead_letters;
+pub mod demo;
+pub mod enqueue;
+pub mod jobs;
+pub mod migrate;
+pub mod queues;
+pub mod up;
