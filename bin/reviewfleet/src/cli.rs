@@ -67,7 +67,7 @@ pub enum Command {
     /// Check the configuration
     #[command(subcommand)]
     Config(ConfigCommand),
-    /// Measure this machine: the queue, the pick-up latency, the diff parser
+    /// Measure this machine: the queue and its latency
     Bench(Bench),
     /// Print completions for a shell
     Completions {
@@ -206,6 +206,7 @@ pub enum DeadLetters {
     /// List them, newest first
     List(DeadLettersFilter),
     /// Start them anew with a fresh budget, keeping identity and history
+    #[command(override_usage = "reviewfleet dead-letters replay [OPTIONS] <ID|--all>")]
     Replay {
         /// One of them
         id: Option<JobId>,
@@ -257,6 +258,4 @@ pub enum Scenario {
     ClaimSettle,
     /// From the answer of an idle API to the handler's start
     Pickup,
-    /// Throughput of the diff parser
-    DiffParse,
 }

@@ -98,6 +98,12 @@ pub fn one_line(text: &str, chars_max: usize) -> String {
     line
 }
 
+/// So many of a thing, in words.
+pub fn counted(count: impl TryInto<u64>, thing: &str) -> String {
+    let count = count.try_into().unwrap_or(u64::MAX);
+    if count == 1 { format!("1 {thing}") } else { format!("{count} {thing}s") }
+}
+
 /// A duration in people's units.
 pub fn duration(of: std::time::Duration) -> String {
     let ms = of.as_secs_f64() * 1e3;

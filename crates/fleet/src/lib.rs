@@ -1,1 +1,30 @@
-//! Placeholder.
+//! `workers.toml` and the environment to one checked [`Config`], and from it the opened stores, the telemetry and the
+//! stop signal that every process of the fleet starts with.
+//!
+//! Only this crate reads the environment and TOML, and only it picks a backend.
+
+mod config;
+mod depth;
+mod environment;
+mod fleet;
+mod intake;
+mod process;
+mod review_job;
+mod shutdown;
+
+pub mod telemetry;
+
+pub use config::{
+    ApiAccess, ApiConfig, Backend, ComplexityConfig, Config, ConfigError, ForgeConfig, ForgeKind, LogFormat,
+    LongPromptConfig, Mistake, ModelConfig, ModelName, NameError, OnModelFailure, OutputLimitField, Provider,
+    QueueConfig, REVIEW_QUEUE, ResponseFormat, RetryConfig, ReviewConfig, RoutingConfig, Secrets, StoreConfig,
+    TelemetryConfig, ThinkingLevel, TierConfig, TierName, USER_CLASS, VariableName, WorkerConfig,
+};
+pub use depth::watch_depth;
+pub use environment::Environment;
+pub use fleet::{Fleet, OpenError};
+pub use intake::{Intake, IntakeError, Refusal, USER_ALLOWED};
+pub use process::{host_name, install_tls};
+pub use review_job::ReviewJob;
+pub use shutdown::Shutdown;
+pub use telemetry::{Telemetry, TelemetryError};

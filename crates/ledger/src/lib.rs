@@ -3,12 +3,16 @@
 
 mod error;
 mod record;
+mod row;
+mod schema;
+mod sqlite;
 
 use async_trait::async_trait;
 use job::JobId;
 
 pub use error::LedgerError;
 pub use record::{LIST_MAX, NewReview, Recorded, ReviewFilter, ReviewId, ReviewRecord, Usage};
+pub use sqlite::{SqliteLedger, SqliteOptions};
 
 /// The service's memory. Implemented once per database.
 #[async_trait]

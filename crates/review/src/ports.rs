@@ -74,10 +74,10 @@ pub enum ForgeError {
         /// The other.
         base: CommitId,
     },
-    /// The change is larger than the configuration lets in.
-    #[error("the diff has {bytes} bytes: at most {max_bytes} are reviewed")]
+    /// The diff, a file or a tree's listing is larger than the configuration lets in.
+    #[error("{bytes} bytes are too many: at most {max_bytes} are read")]
     TooLarge {
-        /// Bytes found.
+        /// Bytes found until then: there may be more.
         bytes: u64,
         /// Bytes allowed.
         max_bytes: u64,
@@ -209,6 +209,9 @@ impl ModelError {
 /// An index of repositories that answers with code related to a change.
 #[async_trait]
 pub trait ContextSource: Send + Sync {
+    /// Sees to it that there is something to search, made from a commit at hand where nothing recent is there.
+    async fn prepare(&self, repository: &RepositoryName, at: &CommitId) -> Result<(), ContextError>;
+
     /// The best snippets for a query, best first, at most `limit`. Looks into the one repository only.
     async fn search(
         &self,
@@ -225,8 +228,21 @@ pub struct ContextQuery {
     pub text: String,
     /// Symbols that the change touches: their definitions and callers come first.
     pub symbols: Vec<String>,
-    /// Files that the diff shows already, and so need no snippet of the same lines.
+    /// Files that need no snippet at all: those that the change takes away.
     pub exclude: Vec<RepoPath>,
+    /// Lines that the diff shows already: a snippet that mostly repeats them tells nothing.
+    pub shown: Vec<ShownLines>,
+}
+
+/// Lines of the new side that a diff shows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ShownLines {
+    /// Which file.
+    pub path: RepoPath,
+    /// First line, from 1.
+    pub start_line: u32,
+    /// Last line.
+    pub end_line: u32,
 }
 
 /// A piece of a file that bears on a change.

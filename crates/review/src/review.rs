@@ -2,7 +2,10 @@ use std::{fmt, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Complexity, Finding, Micros, PullRequest, Severity, Skipped, SnippetReason, TokenUsage, diff::RepoPath};
+use crate::{
+    Complexity, DraftFinding, DropReason, Finding, Micros, PullRequest, Severity, Skipped, Snippet, SnippetReason,
+    TokenUsage, diff::RepoPath,
+};
 
 /// A finished review: what the ledger keeps and a forge publishes.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -153,6 +156,27 @@ pub struct StageReport {
     pub cost: Micros,
 }
 
+impl From<Snippet> for ContextUse {
+    fn from(Snippet { path, start_line, end_line, reason, .. }: Snippet) -> Self {
+        Self { path, start_line, end_line, reason }
+    }
+}
+
+impl Note {
+    /// How many findings are not shown, by reason. Duplicates are no loss, and so need no note.
+    pub fn of_dropped(dropped: &[(DraftFinding, DropReason)]) -> Vec<Self> {
+        let reasons = [
+            (DropReason::UnknownFile, "they are about files that the change does not touch"),
+            (DropReason::Empty, "they say nothing"),
+            (DropReason::BelowFloor, "they matter less than the settings ask for"),
+            (DropReason::OverMaximum, "there are enough that matter as much"),
+        ];
+        let count = |reason| dropped.iter().filter(|(_, why)| *why == reason).count();
+        let noted = reasons.into_iter().map(|(reason, why)| (count(reason), why)).filter(|(count, _)| *count > 0);
+        noted.map(|(count, why)| Self::Dropped { count, reason: why.to_owned() }).collect()
+    }
+}
+
 impl Review {
     /// How many findings have a severity.
     pub fn count(&self, severity: Severity) -> usize {
@@ -194,7 +218,9 @@ impl fmt::Display for ReviewedBy {
 impl fmt::Display for Note {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::NoModel => f.write_str("No language model is configured: only the built-in rules have read this change."),
+            Self::NoModel => {
+                f.write_str("No language model is configured: only the built-in rules have read this change.")
+            }
             Self::NothingToRead => f.write_str("The change has no text that could be reviewed."),
             Self::NoContext { reason } => write!(f, "Reviewed without code from the rest of the repository: {reason}."),
             Self::ModelFailed { model, reason } => write!(f, "The model {model} gave no usable answer: {reason}."),
@@ -202,11 +228,9 @@ impl fmt::Display for Note {
                 f,
                 "The model {model} was not asked: its answer could cost {could_cost}, and a review may cost {cost_max}."
             ),
-            Self::LeftOut { parts } => write!(
-                f,
-                "Read by the rules alone, since the model's prompt has no more room: {}.",
-                parts.join(", ")
-            ),
+            Self::LeftOut { parts } => {
+                write!(f, "Read by the rules alone, since the model's prompt has no more room: {}.", parts.join(", "))
+            }
             Self::CutOff => f.write_str("The model's answer was cut off: there may be more to find."),
             Self::Redacted { count } => write!(f, "{count} secrets were blacked out before the model saw the change."),
             Self::Dropped { count, reason } => write!(f, "{count} findings are not shown: {reason}."),

@@ -1,1 +1,34 @@
-//! Placeholder.
+//! The queue on an embedded `SQLite` file: the whole contract, as far as one machine can see it.
+//!
+//! There is one writer at a time, in all processes together, and every decision about limits, turns and unique keys is
+//! made in its transaction. Statements take whole batches, as JSON arrays; each stands in a file of its own under
+//! `sql/`, the schema in the workspace's `migrations/sqlite/`.
+
+mod admin;
+mod claim;
+mod clock;
+mod codes;
+mod enqueue;
+mod error;
+mod json;
+mod lanes;
+mod leased;
+mod maintain;
+mod open;
+mod operate;
+#[cfg(test)]
+mod plans;
+mod queue;
+mod queues;
+mod renew;
+mod rows;
+mod settle;
+mod sql;
+mod starved;
+mod stats;
+mod units;
+mod view;
+mod write;
+
+pub use clock::Clock;
+pub use queue::{Options, SqliteQueue};

@@ -55,6 +55,8 @@ pub struct JobView {
     /// Where it stands.
     #[serde(flatten)]
     pub state: JobState,
+    /// When its last attempt started, whatever became of that; `None` when none has.
+    pub started_at: Option<Timestamp>,
     /// What went wrong in past attempts, oldest first.
     pub errors: Vec<AttemptError>,
     /// Steps that have kept a checkpoint.

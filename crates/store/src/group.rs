@@ -8,9 +8,16 @@ use tokio::sync::{mpsc, oneshot};
 /// ```text
 /// callers ──▶ channel (bounded) ──▶ flush of up to `batch_max` items ──▶ each caller's own answer
 /// ```
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct GroupCommit<I, O> {
     queue: mpsc::Sender<Entry<I, O>>,
+}
+
+// Derived, it would ask for items and answers that can be cloned, which errors cannot.
+impl<I, O> Clone for GroupCommit<I, O> {
+    fn clone(&self) -> Self {
+        Self { queue: self.queue.clone() }
+    }
 }
 
 #[derive(Debug)]

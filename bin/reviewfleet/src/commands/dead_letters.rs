@@ -3,7 +3,7 @@ use job::StateName;
 use serde::Serialize;
 use store::{JobFilter, QueueBackend, ReplayFilter, Retried};
 
-use super::jobs;
+use super::{jobs, queues};
 use crate::{
     cli::{DeadLetters, DeadLettersFilter},
     output::Output,
@@ -13,6 +13,10 @@ use crate::{
 const REPLAY_BATCH: usize = 500;
 
 pub async fn run(command: &DeadLetters, queue: &dyn QueueBackend, out: &mut Output) -> Result<()> {
+    let (DeadLetters::List(filter) | DeadLetters::Replay { filter, .. }) = command;
+    if let Some(name) = &filter.queue {
+        queues::known(name, queue).await?;
+    }
     match command {
         DeadLetters::List(filter) => list(filter, queue, out).await,
         DeadLetters::Replay { id: Some(id), .. } => {
@@ -36,7 +40,7 @@ async fn list(filter: &DeadLettersFilter, queue: &dyn QueueBackend, out: &mut Ou
         ..JobFilter::default()
     };
     let page = queue.list(&filter).await?;
-    jobs::print_list(&page.jobs, out)
+    jobs::print_list(&page.jobs, "dead letters", out)
 }
 
 #[derive(Serialize)]
@@ -63,7 +67,8 @@ async fn replay(filter: &DeadLettersFilter, queue: &dyn QueueBackend, out: &mut 
         out.object(&Replayed { replayed, more })?;
     } else {
         let rest = if more { "; there are more" } else { "" };
-        out.line(format_args!("{replayed} dead letters wait to start{rest}"))?;
+        let letters = if replayed == 1 { "dead letter waits" } else { "dead letters wait" };
+        out.line(format_args!("{replayed} {letters} to start{rest}"))?;
     }
     Ok(())
 }

@@ -1,9 +1,11 @@
 use anyhow::{Result, bail};
+use fleet::Fleet;
 use job::{CancelReason, JobId, JobState, StateName};
 use ledger::Ledger;
 use serde::Serialize;
 use store::{JobFilter, JobView, QueueBackend, Retried};
 
+use super::queues;
 use crate::{
     cli::{Jobs, JobsList},
     output::{BAD, FAINT, GOOD, HEADING, Output, WARN, one_line},
@@ -12,16 +14,20 @@ use crate::{
 /// Most characters of an error in a list; `jobs show` prints the whole.
 const LIST_ERROR_CHARS: usize = 80;
 
-pub async fn run(command: &Jobs, queue: &dyn QueueBackend, ledger: &dyn Ledger, out: &mut Output) -> Result<()> {
+pub async fn run(command: &Jobs, fleet: &Fleet, out: &mut Output) -> Result<()> {
+    let queue = fleet.queue.as_ref();
     match command {
         Jobs::List(filter) => list(filter, queue, out).await,
-        Jobs::Show { id } => show(*id, queue, ledger, out).await,
+        Jobs::Show { id } => show(*id, queue, fleet.ledger.as_ref(), out).await,
         Jobs::Cancel { id } => cancel(*id, queue, out).await,
         Jobs::Retry { id } => retry(*id, queue, out).await,
     }
 }
 
 async fn list(command: &JobsList, queue: &dyn QueueBackend, out: &mut Output) -> Result<()> {
+    if let Some(name) = &command.queue {
+        queues::known(name, queue).await?;
+    }
     let filter = JobFilter {
         queue: command.queue.clone(),
         state: command.state,
@@ -31,7 +37,7 @@ async fn list(command: &JobsList, queue: &dyn QueueBackend, out: &mut Output) ->
         limit: command.limit.into(),
     };
     let page = queue.list(&filter).await?;
-    print_list(&page.jobs, out)?;
+    print_list(&page.jobs, "jobs", out)?;
     if let Some(next) = page.next
         && !out.is_json()
     {
@@ -40,14 +46,14 @@ async fn list(command: &JobsList, queue: &dyn QueueBackend, out: &mut Output) ->
     Ok(())
 }
 
-/// Prints jobs as a table, or as one JSON object a line.
-pub fn print_list(jobs: &[JobView], out: &mut Output) -> Result<()> {
+/// Prints jobs as a table, or as one JSON object a line. `what` they are says a list without any.
+pub fn print_list(jobs: &[JobView], what: &str, out: &mut Output) -> Result<()> {
     if out.is_json() {
         jobs.iter().try_for_each(|job| out.object(job))?;
         return Ok(());
     }
     if jobs.is_empty() {
-        out.line("no jobs")?;
+        out.line(format_args!("no {what}"))?;
         return Ok(());
     }
     let rows: Vec<Vec<String>> = jobs.iter().map(row).collect();
@@ -182,6 +188,8 @@ struct Told {
 
 /// Says what became of a job.
 pub fn told(out: &mut Output, id: JobId, result: &'static str) -> Result<()> {
-    if out.is_json() { out.object(&Told { id, result })? } else { out.line(format_args!("job {id}: {result}"))? }
-    Ok(())
+    if out.is_json() {
+        return Ok(out.object(&Told { id, result })?);
+    }
+    Ok(out.line(format_args!("job {id}: {result}"))?)
 }

@@ -1,4 +1,3 @@
-pub mod bench;
 pub mod config;
 pub mod dead_letters;
 pub mod demo;
@@ -6,4 +5,7 @@ pub mod enqueue;
 pub mod jobs;
 pub mod migrate;
 pub mod queues;
+mod report;
 pub mod up;
+
+pub use report::percentile;

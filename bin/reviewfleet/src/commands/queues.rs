@@ -1,4 +1,5 @@
 use anyhow::{Result, bail};
+use job::QueueName;
 use serde::Serialize;
 use store::{LimitTarget, PauseTarget, QueueBackend, QueueStats};
 
@@ -11,17 +12,17 @@ pub async fn run(command: &Queues, queue: &dyn QueueBackend, out: &mut Output) -
     match &command.command {
         None => depth(&queue.stats().await?, out),
         Some(QueuesCommand::Pause(target)) => {
-            known(target, queue).await?;
+            known(&target.queue, queue).await?;
             queue.pause(&pause_target(target)).await?;
             told(target, "paused", out)
         }
         Some(QueuesCommand::Resume(target)) => {
-            known(target, queue).await?;
+            known(&target.queue, queue).await?;
             queue.resume(&pause_target(target)).await?;
             told(target, "resumed", out)
         }
         Some(QueuesCommand::Limit { target, limit }) => {
-            known(target, queue).await?;
+            known(&target.queue, queue).await?;
             queue.set_limit(&limit_target(target), *limit).await?;
             match limit {
                 Some(limit) => told(target, &format!("limited to {limit} at once"), out),
@@ -32,13 +33,15 @@ pub async fn run(command: &Queues, queue: &dyn QueueBackend, out: &mut Output) -
     }
 }
 
-async fn known(target: &QueueOrKey, queue: &dyn QueueBackend) -> Result<()> {
+/// Refuses the name of a queue that there is not, which would else look like an empty one.
+pub async fn known(name: &QueueName, queue: &dyn QueueBackend) -> Result<()> {
     let stats = queue.stats().await?;
-    if stats.iter().any(|s| s.queue == target.queue) {
+    if stats.iter().any(|s| s.queue == *name) {
         return Ok(());
     }
     let names: Vec<&str> = stats.iter().map(|s| s.queue.as_str()).collect();
-    bail!("there is no queue {}: there are {}", target.queue, names.join(", "))
+    let names = if names.is_empty() { "none yet".to_owned() } else { names.join(", ") };
+    bail!("there is no queue {name}: allowed are {names}")
 }
 
 fn pause_target(target: &QueueOrKey) -> PauseTarget {

@@ -1,7 +1,15 @@
 //! Unified diffs: parsing, and the anchors that a review comment may stand on.
 
+mod anchor;
+mod cursor;
+mod header;
+mod hunk;
 mod model;
+mod parse;
 mod path;
+#[cfg(test)]
+mod properties;
+mod quoted;
 
 pub use model::{Diff, FileDiff, FileStatus, Hunk, Line, LineKind};
 pub use path::RepoPath;

@@ -1,0 +1,90 @@
+use std::sync::Arc;
+
+use axum::{
+    Json,
+    body::Bytes,
+    extract::State,
+    http::{HeaderMap, StatusCode, header},
+    response::{IntoResponse, Response},
+};
+use fleet::{Intake, IntakeError, Refusal, USER_ALLOWED};
+use review::{Change, CommitId, RepositoryName};
+use serde_json::json;
+use store::{Enqueued, NewJob};
+
+use crate::{
+    Api,
+    fields::Fields,
+    problem::{Problem, ProblemKind, shown},
+    trace_parent::trace_parent,
+};
+
+const FIELDS: [&str; 5] = ["repository", "head", "base", "user", "tier"];
+
+/// `POST /v1/reviews`: answers once the job is durable.
+pub(crate) async fn post_review(
+    State(api): State<Arc<Api>>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Result<Response, Problem> {
+    require_json(&headers)?;
+    let job = read_job(&body, &api.settings.intake, trace_parent(&headers))?;
+    let answers = api.queue.enqueue(std::slice::from_ref(&job)).await.map_err(|e| Problem::store(&e))?;
+    let (id, duplicate) = match answers.into_iter().next() {
+        Some(Enqueued::Inserted) => (job.id, false),
+        Some(Enqueued::Duplicate(first)) => (first, true),
+        // The caller chooses none of what a store rejects a job for, so that this is the configuration's fault.
+        Some(Enqueued::Rejected(rejection)) => return Err(Problem::internal(&rejection)),
+        None => return Err(Problem::internal(&Unanswered)),
+    };
+    let link = format!("/v1/jobs/{id}");
+    let answer = json!({ "job_id": id, "duplicate": duplicate, "links": { "job": link } });
+    Ok((StatusCode::ACCEPTED, [(header::LOCATION, link)], Json(answer)).into_response())
+}
+
+#[derive(Debug, thiserror::Error)]
+#[error("the store took a job and did not say what became of it")]
+struct Unanswered;
+
+fn require_json(headers: &HeaderMap) -> Result<(), Problem> {
+    let media_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let essence = media_type.split(';').next().unwrap_or_default().trim();
+    if essence.eq_ignore_ascii_case("application/json") {
+        return Ok(());
+    }
+    Err(Problem::new(ProblemKind::UnsupportedMediaType, "The body must have the content type application/json."))
+}
+
+fn read_job(body: &[u8], intake: &Intake, trace_parent: Option<String>) -> Result<NewJob, Problem> {
+    let mut fields = Fields::parse(body, &FIELDS)?;
+    let repository = read_repository(&fields.required("repository")?)?;
+    let head = read_commit("head", &fields.required("head")?)?;
+    let base = fields.optional("base")?.map(|text| read_commit("base", &text)).transpose()?;
+    let user = fields.required("user")?;
+    let tier = fields.optional("tier")?;
+    intake.job(Change { repository, head, base }, user, tier.as_deref(), trace_parent).map_err(refused)
+}
+
+fn read_repository(text: &str) -> Result<RepositoryName, Problem> {
+    text.parse().map_err(|_| {
+        let allowed = "owner/name, each of 1 to 100 characters a-z, A-Z, 0-9, '.', '_' and '-'";
+        Problem::invalid("repository", text, allowed)
+    })
+}
+
+fn read_commit(field: &'static str, text: &str) -> Result<CommitId, Problem> {
+    text.parse().map_err(|_| Problem::invalid(field, text, "a commit's whole SHA: 40 or 64 hexadecimal digits"))
+}
+
+fn refused(error: IntakeError) -> Problem {
+    match error {
+        IntakeError::Refused(Refusal::User(user)) => Problem::invalid("user", &user, USER_ALLOWED),
+        IntakeError::Refused(Refusal::Tier { tier, allowed }) => Problem::invalid("tier", &tier, allowed),
+        IntakeError::Refused(Refusal::Repository { repository, allowed }) => {
+            let repository = repository.as_str();
+            let detail = format!("There is no repository {:?} here.", shown(repository));
+            Problem::field(ProblemKind::UnknownRepository, "repository", Some(repository), detail, allowed)
+        }
+        fault @ (IntakeError::Text(_) | IntakeError::Payload(_)) => Problem::internal(&fault),
+    }
+}

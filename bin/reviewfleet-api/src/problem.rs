@@ -1,0 +1,238 @@
+use std::error::Error;
+
+use axum::{
+    http::{HeaderValue, StatusCode, header},
+    response::{IntoResponse, Response},
+};
+use ledger::LedgerError;
+use serde::Serialize;
+use store::StoreError;
+
+/// Most characters of a caller's value that an answer repeats.
+const SHOWN_MAX_CHARS: usize = 100;
+/// Wait asked of a caller when the service is away or full: long enough for a store's restart to make progress, short
+/// enough for a webhook relay to stay within its own deadline.
+const RETRY_AFTER_SECS: u32 = 2;
+
+/// An error as the caller reads it: a problem document of RFC 9457.
+#[derive(Debug)]
+pub(crate) struct Problem {
+    kind: ProblemKind,
+    detail: String,
+    at: Option<Box<Place>>,
+}
+
+/// The part of a request that a problem is about.
+#[derive(Debug, Serialize)]
+struct Place {
+    field: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    value: Option<String>,
+    allowed: String,
+}
+
+/// Which problem it is. The crate's documentation says what each means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum ProblemKind {
+    InvalidJson,
+    UnreadableBody,
+    MissingKey,
+    WrongKey,
+    NoSuchRoute,
+    NoSuchJob,
+    NoSuchReview,
+    MethodNotAllowed,
+    SlowBody,
+    AlreadyEnded,
+    BodyTooLarge,
+    UnsupportedMediaType,
+    NotAnObject,
+    MissingField,
+    UnknownField,
+    InvalidField,
+    UnknownRepository,
+    ForeignHost,
+    Internal,
+    Busy,
+    StoreUnavailable,
+    LedgerUnavailable,
+    Timeout,
+}
+
+impl ProblemKind {
+    /// Status, `type` and `title`.
+    const fn facts(self) -> (StatusCode, &'static str, &'static str) {
+        match self {
+            Self::InvalidJson => (StatusCode::BAD_REQUEST, "/problems/invalid-json", "The body is no JSON"),
+            Self::UnreadableBody => {
+                (StatusCode::BAD_REQUEST, "/problems/unreadable-body", "The body could not be read to its end")
+            }
+            Self::MissingKey => (StatusCode::UNAUTHORIZED, "/problems/missing-key", "A key is needed"),
+            Self::WrongKey => (StatusCode::UNAUTHORIZED, "/problems/wrong-key", "The key is not valid"),
+            Self::NoSuchRoute => (StatusCode::NOT_FOUND, "/problems/no-such-route", "There is no such route"),
+            Self::NoSuchJob => (StatusCode::NOT_FOUND, "/problems/no-such-job", "There is no such job"),
+            Self::NoSuchReview => (StatusCode::NOT_FOUND, "/problems/no-such-review", "There is no such review"),
+            Self::MethodNotAllowed => {
+                (StatusCode::METHOD_NOT_ALLOWED, "/problems/method-not-allowed", "The route does not take this method")
+            }
+            Self::SlowBody => (StatusCode::REQUEST_TIMEOUT, "/problems/slow-body", "The body did not arrive in time"),
+            Self::AlreadyEnded => (StatusCode::CONFLICT, "/problems/already-ended", "The job has ended"),
+            Self::BodyTooLarge => {
+                (StatusCode::PAYLOAD_TOO_LARGE, "/problems/body-too-large", "The body is over the limit")
+            }
+            Self::UnsupportedMediaType => (
+                StatusCode::UNSUPPORTED_MEDIA_TYPE,
+                "/problems/unsupported-media-type",
+                "The body has a media type that is not taken",
+            ),
+            Self::NotAnObject => {
+                (StatusCode::UNPROCESSABLE_ENTITY, "/problems/not-an-object", "The body is no JSON object")
+            }
+            Self::MissingField => (StatusCode::UNPROCESSABLE_ENTITY, "/problems/missing-field", "A field is missing"),
+            Self::UnknownField => {
+                (StatusCode::UNPROCESSABLE_ENTITY, "/problems/unknown-field", "A field is not known, or stands twice")
+            }
+            Self::InvalidField => {
+                (StatusCode::UNPROCESSABLE_ENTITY, "/problems/invalid-field", "A field has a value that is not allowed")
+            }
+            Self::UnknownRepository => {
+                (StatusCode::UNPROCESSABLE_ENTITY, "/problems/unknown-repository", "The repository is not known here")
+            }
+            Self::ForeignHost => {
+                (StatusCode::MISDIRECTED_REQUEST, "/problems/foreign-host", "The service does not have this name")
+            }
+            Self::Internal => {
+                (StatusCode::INTERNAL_SERVER_ERROR, "/problems/internal", "The service has made a mistake")
+            }
+            Self::Busy => (StatusCode::SERVICE_UNAVAILABLE, "/problems/busy", "Too many requests are in flight"),
+            Self::StoreUnavailable => {
+                (StatusCode::SERVICE_UNAVAILABLE, "/problems/store-unavailable", "The queue's store does not answer")
+            }
+            Self::LedgerUnavailable => {
+                (StatusCode::SERVICE_UNAVAILABLE, "/problems/ledger-unavailable", "The ledger does not answer")
+            }
+            Self::Timeout => (StatusCode::GATEWAY_TIMEOUT, "/problems/timeout", "The answer took too long"),
+        }
+    }
+
+    /// The header that says what to do about it, if there is one.
+    fn advice(self) -> Option<(header::HeaderName, HeaderValue)> {
+        match self {
+            Self::MissingKey => Some((header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"))),
+            Self::WrongKey => {
+                Some((header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer error=\"invalid_token\"")))
+            }
+            Self::Busy | Self::StoreUnavailable | Self::LedgerUnavailable | Self::Timeout => {
+                Some((header::RETRY_AFTER, HeaderValue::from(RETRY_AFTER_SECS)))
+            }
+            _ => None,
+        }
+    }
+}
+
+impl Problem {
+    /// A problem with the request or the service as a whole.
+    pub(crate) fn new(kind: ProblemKind, detail: impl Into<String>) -> Self {
+        Self { kind, detail: detail.into(), at: None }
+    }
+
+    /// A problem with one field; the field's name and value are shortened.
+    pub(crate) fn field(
+        kind: ProblemKind,
+        field: &str,
+        value: Option<&str>,
+        detail: impl Into<String>,
+        allowed: impl Into<String>,
+    ) -> Self {
+        let place = Place { field: shown(field), value: value.map(shown), allowed: allowed.into() };
+        Self { kind, detail: detail.into(), at: Some(Box::new(place)) }
+    }
+
+    /// A field whose value is not allowed.
+    pub(crate) fn invalid(field: &str, value: &str, allowed: impl Into<String>) -> Self {
+        let detail = format!("The field {field:?} may not be {:?}.", shown(value));
+        Self::field(ProblemKind::InvalidField, field, Some(value), detail, allowed)
+    }
+
+    /// A fault of the service, which the caller learns nothing of but that it happened. Logs it.
+    pub(crate) fn internal(error: &dyn Error) -> Self {
+        tracing::error!(error = chain(error), "a request failed");
+        Self::new(ProblemKind::Internal, "The request failed through a fault of the service, which has been logged.")
+    }
+
+    /// What the caller is told of a fault of the store. Logs it.
+    pub(crate) fn store(error: &StoreError) -> Self {
+        match error {
+            StoreError::Unavailable { .. } => {
+                tracing::warn!(error = chain(error), "the store does not answer");
+                Self::new(
+                    ProblemKind::StoreUnavailable,
+                    "The queue's store is away or full. Repeat the request: a review that was stored already is not \
+                     made twice.",
+                )
+            }
+            // The source of this one may quote what is stored, which may not be logged.
+            StoreError::Corrupt { .. } => Self::internal(&Unquoted(error.to_string())),
+            StoreError::Invalid(_) | StoreError::Schema(_) => Self::internal(error),
+        }
+    }
+
+    /// What the caller is told of a fault of the ledger. Logs it.
+    pub(crate) fn ledger(error: &LedgerError) -> Self {
+        match error {
+            LedgerError::Unavailable { .. } => {
+                tracing::warn!(error = chain(error), "the ledger does not answer");
+                Self::new(ProblemKind::LedgerUnavailable, "The ledger is away or full. Repeat the request.")
+            }
+            LedgerError::Schema(_) | LedgerError::Corrupt(_) => Self::internal(error),
+        }
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        #[derive(Serialize)]
+        struct Document<'a> {
+            r#type: &'static str,
+            title: &'static str,
+            status: u16,
+            detail: &'a str,
+            #[serde(flatten)]
+            at: Option<&'a Place>,
+        }
+
+        let (status, r#type, title) = self.kind.facts();
+        let document =
+            Document { r#type, title, status: status.as_u16(), detail: &self.detail, at: self.at.as_deref() };
+        let mut response = (status, axum::Json(document)).into_response();
+        let headers = response.headers_mut();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        headers.extend(self.kind.advice());
+        response
+    }
+}
+
+/// A fault by its own words alone.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+struct Unquoted(String);
+
+/// The start of a caller's text.
+pub(crate) fn shown(text: &str) -> String {
+    match text.char_indices().nth(SHOWN_MAX_CHARS) {
+        Some((cut, _)) => format!("{}…", &text[..cut]),
+        None => text.to_owned(),
+    }
+}
+
+/// An error with all its sources, in one line.
+fn chain(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut next = error.source();
+    while let Some(source) = next {
+        text.push_str(": ");
+        text.push_str(&source.to_string());
+        next = source.source();
+    }
+    text
+}

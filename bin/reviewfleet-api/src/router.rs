@@ -1,0 +1,72 @@
+use std::sync::Arc;
+
+use axum::{
+    Router,
+    extract::DefaultBodyLimit,
+    middleware::{from_fn, from_fn_with_state},
+    routing::{get, post},
+};
+use ledger::Ledger;
+use metrics_exporter_prometheus::PrometheusHandle;
+use store::QueueBackend;
+use tower_http::catch_panic::CatchPanicLayer;
+
+use crate::{
+    ApiSettings,
+    access::{Gate, require_access},
+    bounds::{Bounds, answer_panic, keep_bounds},
+    jobs::{cancel_job, get_job},
+    observe::{describe_metrics, observe},
+    post::post_review,
+    probes::{health, metrics, ready},
+    problem::{Problem, ProblemKind},
+    reviews::get_review,
+};
+
+/// What the API stands on.
+pub struct Api {
+    /// Where jobs go.
+    pub queue: Arc<dyn QueueBackend>,
+    /// Where reviews are found.
+    pub ledger: Arc<dyn Ledger>,
+    /// What the configuration says.
+    pub settings: ApiSettings,
+    /// What `/metrics` answers.
+    pub metrics: PrometheusHandle,
+}
+
+/// All routes, each within its bounds.
+///
+/// ```text
+/// every request ─▶ observed ─▶ panics caught ─▶ /v1: access ─▶ in-flight limit, body, deadline ─▶ handler
+/// ```
+pub fn router(api: Api) -> Router {
+    describe_metrics();
+    let gate = Arc::new(Gate::new(&api.settings.access));
+    let bounds = Arc::new(Bounds::new(&api.settings));
+    let guarded = Router::new()
+        .route("/v1/reviews", post(post_review))
+        .route("/v1/reviews/{id}", get(get_review))
+        .route("/v1/jobs/{id}", get(get_job).delete(cancel_job))
+        // The bounds read the body under their own limit.
+        .route_layer(DefaultBodyLimit::disable())
+        .route_layer(from_fn_with_state(bounds, keep_bounds))
+        .route_layer(from_fn_with_state(gate, require_access));
+    let open =
+        Router::new().route("/healthz", get(health)).route("/readyz", get(ready)).route("/metrics", get(metrics));
+    guarded
+        .merge(open)
+        .fallback(no_such_route)
+        .method_not_allowed_fallback(method_not_allowed)
+        .layer(CatchPanicLayer::custom(answer_panic))
+        .layer(from_fn(observe))
+        .with_state(Arc::new(api))
+}
+
+async fn no_such_route() -> Problem {
+    Problem::new(ProblemKind::NoSuchRoute, "Nothing is served under this path.")
+}
+
+async fn method_not_allowed() -> Problem {
+    Problem::new(ProblemKind::MethodNotAllowed, "The header Allow names the methods that this path takes.")
+}

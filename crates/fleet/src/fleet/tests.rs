@@ -1,0 +1,126 @@
+use std::time::Duration;
+
+use job::{Concurrency, ConcurrencyKey, JobId, JobKind, LimitClass, Payload, Priority, QueueName, Weight};
+use store::{Enqueued, NewJob, QueueStats, Rejection};
+use tempfile::TempDir;
+use uuid::Uuid;
+
+use super::*;
+use crate::Environment;
+
+fn folder() -> TempDir {
+    tempfile::tempdir().unwrap()
+}
+
+fn config(folder: &Path, text: &str) -> Config {
+    Config::parse(text, &folder.join("workers.toml"), &Environment::default()).unwrap()
+}
+
+fn review() -> QueueName {
+    QueueName::new("review").unwrap()
+}
+
+fn job(class: &str) -> NewJob {
+    NewJob {
+        id: JobId::from(Uuid::now_v7()),
+        queue: review(),
+        kind: JobKind::new("review").unwrap(),
+        payload: Payload::parse("{}").unwrap(),
+        priority: Priority(50),
+        weight: Weight::ONE,
+        concurrency: Some(Concurrency {
+            key: ConcurrencyKey::new("user:42").unwrap(),
+            class: LimitClass::new(class).unwrap(),
+        }),
+        unique: None,
+        run_at: None,
+        max_attempts: 4,
+        timeout: Duration::from_mins(2),
+        trace_parent: None,
+    }
+}
+
+async fn stats(fleet: &Fleet) -> QueueStats {
+    let all = fleet.queue.stats().await.unwrap();
+    all.into_iter().find(|stats| stats.queue == review()).unwrap()
+}
+
+fn chain(error: &dyn std::error::Error) -> String {
+    std::iter::successors(Some(error), |e| e.source()).map(ToString::to_string).collect::<Vec<_>>().join(": ")
+}
+
+#[tokio::test]
+async fn an_opened_fleet_has_the_queues_and_limit_classes_of_its_configuration() {
+    let folder = folder();
+    let fleet = Fleet::open(config(folder.path(), "[queues.review]\nlimit = 60\n[queues.index]")).await.unwrap();
+    assert_eq!(stats(&fleet).await.limit, Some(60));
+    assert_eq!(fleet.queue.stats().await.unwrap().len(), 2);
+    let answers = fleet.queue.enqueue(&[job("user"), job("planet")]).await.unwrap();
+    let unknown = Rejection::UnknownLimitClass(LimitClass::new("planet").unwrap());
+    assert_eq!(answers, [Enqueued::Inserted, Enqueued::Rejected(unknown)]);
+    assert!(fleet.ledger.list(&ledger::ReviewFilter { limit: 1, ..Default::default() }).await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn a_class_of_the_configuration_limits_each_key() {
+    let folder = folder();
+    let fleet = Fleet::open(config(folder.path(), "queues.review.limits.user = 1")).await.unwrap();
+    fleet.queue.enqueue(&[job("user"), job("user")]).await.unwrap();
+    let stats = stats(&fleet).await;
+    assert_eq!((stats.ready, stats.parked), (1, 1));
+}
+
+#[tokio::test]
+async fn attaching_changes_nothing_and_opening_sets_the_configured_limits_again() {
+    let folder = folder();
+    let fleet = Fleet::open(config(folder.path(), "")).await.unwrap();
+    fleet.queue.set_limit(&LimitTarget::Queue(review()), Some(5)).await.unwrap();
+    drop(fleet);
+    let attached = Fleet::attach(config(folder.path(), "")).await.unwrap();
+    assert_eq!(stats(&attached).await.limit, Some(5));
+    let opened = Fleet::open(config(folder.path(), "")).await.unwrap();
+    assert_eq!(stats(&opened).await.limit, Some(200));
+}
+
+#[tokio::test]
+async fn attaching_where_nothing_is_says_so_and_makes_nothing() {
+    let folder = folder();
+    let error = Fleet::attach(config(folder.path(), "")).await.err().unwrap();
+    let data_dir = folder.path().join("reviewfleet-data");
+    assert!(matches!(&error, OpenError::NoStore { path } if *path == data_dir), "{error:?}");
+    assert!(!data_dir.exists());
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn the_data_folder_is_its_owners_alone() {
+    use std::os::unix::fs::PermissionsExt;
+    let folder = folder();
+    let config = config(folder.path(), "store.data_dir = \"a/b\"");
+    Fleet::open(config).await.unwrap();
+    let mode = fs::metadata(folder.path().join("a/b")).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o700);
+}
+
+#[tokio::test]
+async fn a_data_folder_that_cannot_be_made_is_named() {
+    let folder = folder();
+    fs::write(folder.path().join("reviewfleet-data"), "a file").unwrap();
+    let error = Fleet::open(config(folder.path(), "")).await.err().unwrap();
+    assert!(matches!(error, OpenError::DataDir { .. }), "{error:?}");
+    assert!(chain(&error).contains("reviewfleet-data (store.data_dir) cannot be made: "), "{}", chain(&error));
+}
+
+#[tokio::test]
+async fn a_store_that_is_none_is_named_with_its_folder() {
+    for (file, name) in [(QUEUE_FILE, "queue"), (LEDGER_FILE, "ledger")] {
+        let folder = folder();
+        let data_dir = folder.path().join("reviewfleet-data");
+        fs::create_dir(&data_dir).unwrap();
+        fs::write(data_dir.join(file), "no database, and longer than a header of one would have to be. ".repeat(99))
+            .unwrap();
+        let error = Fleet::open(config(folder.path(), "")).await.err().unwrap();
+        assert!(error.to_string().starts_with(&format!("the {name} in {}", data_dir.display())), "{error}");
+        assert!(chain(&error).contains(file), "{}", chain(&error));
+    }
+}

@@ -1,0 +1,19 @@
+use review::Change;
+use serde::{Deserialize, Serialize};
+
+/// Payload of a review job: what the API writes and the worker reads. Unknown fields are ignored, so that a worker can be
+/// older than the API that posts to it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReviewJob {
+    /// What to review.
+    pub change: Change,
+    /// Whose pull request it is.
+    pub user: String,
+    /// Name of the user's tier, one of the configured ones.
+    pub tier: String,
+}
+
+impl ReviewJob {
+    /// The job kind under which it is queued.
+    pub const KIND: &'static str = "review";
+}

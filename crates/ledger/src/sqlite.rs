@@ -1,0 +1,178 @@
+use std::{
+    path::PathBuf,
+    time::{Duration, Instant},
+};
+
+use async_trait::async_trait;
+use job::JobId;
+use sqlx::{
+    Sqlite, SqlitePool,
+    query::Query,
+    sqlite::{
+        SqliteArguments, SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteRow, SqliteSynchronous,
+    },
+};
+use uuid::Uuid;
+
+use crate::{
+    LIST_MAX, Ledger, LedgerError, NewReview, Recorded, ReviewFilter, ReviewId, ReviewRecord,
+    error::is_busy,
+    row::{count, from_row, id_of},
+    schema,
+};
+
+/// Most connections that read. A page of reviews takes well under a millisecond, so that few serve many callers.
+const READERS_MAX: u32 = 4;
+
+/// Pause between two tries to open a file that another process is just opening, which takes it some milliseconds.
+const BUSY_PAUSE: Duration = Duration::from_millis(10);
+
+/// Where the ledger stands, and how patient it is.
+#[derive(Debug, Clone)]
+pub struct SqliteOptions {
+    /// The database file; it is made when it is not there, its folder is not.
+    pub path: PathBuf,
+    /// How long a call waits for another process that writes; for a free connection it waits twice as long.
+    pub busy_timeout: Duration,
+}
+
+impl SqliteOptions {
+    /// A file, with five seconds of patience: a thousand times the usual commit, and less than a caller waits.
+    pub fn new(path: impl Into<PathBuf>) -> Self {
+        Self { path: path.into(), busy_timeout: Duration::from_secs(5) }
+    }
+}
+
+/// The ledger in a `SQLite` file of its own. Any number of processes of one machine may open it at once.
+///
+/// A record is on disk when it is answered (WAL with `synchronous = FULL`). One connection writes, since `SQLite` lets one
+/// write at a time anyway and waiting in line is cheaper than being refused; others read meanwhile.
+#[derive(Debug, Clone)]
+pub struct SqliteLedger {
+    writer: SqlitePool,
+    readers: SqlitePool,
+}
+
+impl SqliteLedger {
+    /// Opens the file and brings its schema up to date.
+    pub async fn open(options: &SqliteOptions) -> Result<Self, LedgerError> {
+        let connect = SqliteConnectOptions::new()
+            .filename(&options.path)
+            .create_if_missing(true)
+            .journal_mode(SqliteJournalMode::Wal)
+            .synchronous(SqliteSynchronous::Full)
+            .busy_timeout(options.busy_timeout);
+        Self::connect(connect, options).await
+    }
+
+    async fn connect(connect: SqliteConnectOptions, options: &SqliteOptions) -> Result<Self, LedgerError> {
+        // A caller waits for the one before it, and both for another process. A connection to a file does not go stale,
+        // so that none is made anew after a time.
+        let pool =
+            || SqlitePoolOptions::new().acquire_timeout(options.busy_timeout * 2).idle_timeout(None).max_lifetime(None);
+        let writer = first_connection(&connect, pool().max_connections(1), options).await?;
+        schema::migrate(&writer, &options.path).await?;
+        let readers = pool().max_connections(READERS_MAX).connect_lazy_with(connect.read_only(true));
+        Ok(Self { writer, readers })
+    }
+
+    /// Ends the connections, once the calls in flight are answered. Dropping the ledger does the same in the background.
+    pub async fn close(&self) {
+        self.readers.close().await;
+        self.writer.close().await;
+    }
+
+    async fn find(&self, sql: &'static str, id: &Uuid) -> Result<Option<ReviewRecord>, LedgerError> {
+        let row = sqlx::query(sql).bind(id_of(id)).fetch_optional(&self.readers).await;
+        row.map_err(|e| LedgerError::calling("read a review", e))?.as_ref().map(from_row).transpose()
+    }
+}
+
+/// Connects, waiting out other processes that open the same new file: `SQLite` does not wait by itself for the lock that
+/// the change to WAL takes, and answers "busy" at once.
+async fn first_connection(
+    connect: &SqliteConnectOptions,
+    pool: SqlitePoolOptions,
+    options: &SqliteOptions,
+) -> Result<SqlitePool, LedgerError> {
+    let give_up = Instant::now() + options.busy_timeout;
+    loop {
+        match pool.clone().connect_with(connect.clone()).await {
+            Err(e) if is_busy(&e) && Instant::now() < give_up => tokio::time::sleep(BUSY_PAUSE).await,
+            result => return result.map_err(|e| LedgerError::opening(&options.path, e)),
+        }
+    }
+}
+
+#[async_trait]
+impl Ledger for SqliteLedger {
+    async fn record(&self, review: &NewReview) -> Result<Recorded, LedgerError> {
+        let written: Option<SqliteRow> = insert(review)
+            .fetch_optional(&self.writer)
+            .await
+            .map_err(|e| LedgerError::calling("record a review", e))?;
+        if written.is_some() {
+            return Ok(Recorded::New);
+        }
+        // Rows are never deleted, so that what kept this one out is still there.
+        match self.review_of_job(review.job).await? {
+            Some(first) => Ok(Recorded::Already(first.review.id)),
+            None => Err(LedgerError::Corrupt(format!("review {} is recorded for another job", review.id))),
+        }
+    }
+
+    async fn review(&self, id: ReviewId) -> Result<Option<ReviewRecord>, LedgerError> {
+        self.find(include_str!("../sql/review.sql"), &id.0).await
+    }
+
+    async fn review_of_job(&self, job: JobId) -> Result<Option<ReviewRecord>, LedgerError> {
+        self.find(include_str!("../sql/review_of_job.sql"), job.as_uuid()).await
+    }
+
+    async fn list(&self, filter: &ReviewFilter) -> Result<Vec<ReviewRecord>, LedgerError> {
+        // The greatest UUID is no id of version 7, so that "below it" is all of them.
+        let below = filter.before.map_or(Uuid::max(), |id| id.0);
+        let rows = page(filter)
+            .bind(id_of(&below))
+            .bind(count(filter.limit.min(LIST_MAX) as u64))
+            .fetch_all(&self.readers)
+            .await
+            .map_err(|e| LedgerError::calling("list reviews", e))?;
+        rows.iter().map(from_row).collect()
+    }
+}
+
+fn insert(review: &NewReview) -> Query<'_, Sqlite, SqliteArguments> {
+    sqlx::query(include_str!("../sql/record.sql"))
+        .bind(id_of(&review.id.0))
+        .bind(id_of(review.job.as_uuid()))
+        .bind(&review.user)
+        .bind(&review.repository)
+        .bind(&review.base)
+        .bind(&review.head)
+        .bind(&review.title)
+        .bind(&review.model)
+        .bind(review.findings)
+        .bind(count(review.usage.input_tokens))
+        .bind(count(review.usage.cached_tokens))
+        .bind(count(review.usage.output_tokens))
+        .bind(count(review.usage.cost_micros))
+        .bind(count(review.duration_ms))
+        .bind(&review.document)
+        .bind(&review.markdown)
+}
+
+/// A statement for each set of filters, so that each has an index of its own and its plan needs no statistics.
+fn page(filter: &ReviewFilter) -> Query<'_, Sqlite, SqliteArguments> {
+    match (&filter.user, &filter.repository) {
+        (None, None) => sqlx::query(include_str!("../sql/list.sql")),
+        (Some(user), None) => sqlx::query(include_str!("../sql/list_of_user.sql")).bind(user),
+        (None, Some(repository)) => sqlx::query(include_str!("../sql/list_of_repository.sql")).bind(repository),
+        (Some(user), Some(repository)) => {
+            sqlx::query(include_str!("../sql/list_of_user_in_repository.sql")).bind(user).bind(repository)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

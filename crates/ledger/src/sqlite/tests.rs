@@ -1,0 +1,317 @@
+use std::{collections::HashSet, fs, path::Path};
+
+use job::JobId;
+use sqlx::{Connection, SqliteConnection};
+use tempfile::TempDir;
+
+use super::*;
+use crate::Usage;
+
+fn folder() -> TempDir {
+    tempfile::tempdir().unwrap()
+}
+
+async fn open(folder: &Path) -> Result<SqliteLedger, LedgerError> {
+    SqliteLedger::open(&SqliteOptions::new(folder.join("ledger.db"))).await
+}
+
+async fn raw(path: &Path) -> SqliteConnection {
+    SqliteConnection::connect_with(&SqliteConnectOptions::new().filename(path)).await.unwrap()
+}
+
+fn review(user: &str, repository: &str) -> NewReview {
+    NewReview {
+        id: ReviewId(Uuid::now_v7()),
+        job: JobId::from(Uuid::now_v7()),
+        user: user.into(),
+        repository: repository.into(),
+        base: Some("b".repeat(40)),
+        head: "a".repeat(40),
+        title: "Mend the gate".into(),
+        model: "fast".into(),
+        findings: 3,
+        usage: Usage { input_tokens: 30_000, cached_tokens: 1_000, output_tokens: 4_000, cost_micros: 19_000 },
+        duration_ms: 1_234,
+        document: r#"{"findings":[]}"#.into(),
+        markdown: "# Review".into(),
+    }
+}
+
+fn chain(error: &dyn std::error::Error) -> String {
+    std::iter::successors(Some(error), |e| e.source()).map(ToString::to_string).collect::<Vec<_>>().join(": ")
+}
+
+#[tokio::test]
+async fn a_review_comes_back_whole_after_the_ledger_was_opened_again() {
+    let folder = folder();
+    let mut first = review("ü\0🦀", "acme/widgets");
+    first.base = None;
+    first.markdown = "a NUL \0 and what follows".into();
+    let ledger = open(folder.path()).await.unwrap();
+    assert_eq!(ledger.record(&first).await.unwrap(), Recorded::New);
+    ledger.close().await;
+
+    let ledger = open(folder.path()).await.unwrap();
+    let by_id = ledger.review(first.id).await.unwrap().unwrap();
+    assert_eq!(by_id.review, first);
+    let made_ms = i64::try_from(first.id.0.get_timestamp().unwrap().to_unix().0 * 1000).unwrap();
+    assert!((by_id.created_at.as_millisecond() - made_ms).abs() < 60_000, "{:?}", by_id.created_at);
+    assert_eq!(ledger.review_of_job(first.job).await.unwrap(), Some(by_id));
+    assert_eq!(ledger.review(ReviewId(Uuid::now_v7())).await.unwrap(), None);
+    assert_eq!(ledger.review_of_job(JobId::from(Uuid::now_v7())).await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn the_first_record_of_a_job_stays() {
+    let folder = folder();
+    let ledger = open(folder.path()).await.unwrap();
+    let first = review("u", "acme/widgets");
+    let second = NewReview { id: ReviewId(Uuid::now_v7()), title: "Another".into(), ..first.clone() };
+    assert_eq!(ledger.record(&first).await.unwrap(), Recorded::New);
+    assert_eq!(ledger.record(&second).await.unwrap(), Recorded::Already(first.id));
+    assert_eq!(ledger.record(&first).await.unwrap(), Recorded::Already(first.id));
+    assert_eq!(ledger.review_of_job(first.job).await.unwrap().unwrap().review, first);
+    assert_eq!(ledger.review(second.id).await.unwrap(), None);
+
+    let stolen = NewReview { id: first.id, ..review("u", "acme/widgets") };
+    assert!(matches!(ledger.record(&stolen).await, Err(LedgerError::Corrupt(_))));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_of_twenty_tasks_in_two_openings_records_the_job() {
+    let folder = folder();
+    let openings = [open(folder.path()).await.unwrap(), open(folder.path()).await.unwrap()];
+    let job = JobId::from(Uuid::now_v7());
+    let tasks: Vec<_> = (0..20)
+        .map(|i| {
+            let ledger = openings[i % 2].clone();
+            tokio::spawn(async move {
+                let review = NewReview { job, ..review("u", "acme/widgets") };
+                (review.id, ledger.record(&review).await.unwrap())
+            })
+        })
+        .collect();
+    let (mut new, mut already) = (Vec::new(), HashSet::new());
+    for task in tasks {
+        match task.await.unwrap() {
+            (id, Recorded::New) => new.push(id),
+            (_, Recorded::Already(id)) => _ = already.insert(id),
+        }
+    }
+    assert_eq!(new.len(), 1);
+    assert_eq!(already, HashSet::from([new[0]]));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_new_file_may_be_opened_by_many_at_once() {
+    let folder = folder();
+    let path = folder.path().to_owned();
+    let tasks: Vec<_> = (0..8)
+        .map(|_| {
+            let path = path.clone();
+            tokio::spawn(async move { open(&path).await.map(|_| ()).map_err(|e| chain(&e)) })
+        })
+        .collect();
+    for task in tasks {
+        assert_eq!(task.await.unwrap(), Ok(()));
+    }
+}
+
+#[tokio::test]
+async fn pages_are_newest_first_and_keep_to_their_filter() {
+    let folder = folder();
+    let ledger = open(folder.path()).await.unwrap();
+    let mut ids = Vec::new();
+    for (user, repository) in [("ann", "acme/a"), ("bob", "acme/a"), ("ann", "acme/b"), ("ann", "acme/a")] {
+        let new = review(user, repository);
+        ids.push(new.id);
+        ledger.record(&new).await.unwrap();
+    }
+    let all = ReviewFilter { limit: 10, ..ReviewFilter::default() };
+    let list = async |filter: ReviewFilter| -> Vec<ReviewId> {
+        ledger.list(&filter).await.unwrap().into_iter().map(|r| r.review.id).collect()
+    };
+    assert_eq!(list(all.clone()).await, [ids[3], ids[2], ids[1], ids[0]]);
+    assert_eq!(list(ReviewFilter { limit: 2, ..all.clone() }).await, [ids[3], ids[2]]);
+    assert_eq!(list(ReviewFilter { before: Some(ids[2]), ..all.clone() }).await, [ids[1], ids[0]]);
+    let ann = ReviewFilter { user: Some("ann".into()), ..all.clone() };
+    assert_eq!(list(ann.clone()).await, [ids[3], ids[2], ids[0]]);
+    let in_a = ReviewFilter { repository: Some("acme/a".into()), ..all.clone() };
+    assert_eq!(list(in_a.clone()).await, [ids[3], ids[1], ids[0]]);
+    let ann_in_a = ReviewFilter { repository: Some("acme/a".into()), ..ann };
+    assert_eq!(list(ann_in_a.clone()).await, [ids[3], ids[0]]);
+    assert_eq!(list(ReviewFilter { before: Some(ids[3]), ..ann_in_a }).await, [ids[0]]);
+    assert_eq!(list(ReviewFilter { user: Some("eve".into()), ..in_a }).await, []);
+    assert_eq!(list(ReviewFilter { limit: 0, ..all }).await, []);
+}
+
+#[tokio::test]
+async fn a_page_has_a_maximum_whatever_is_asked() {
+    let folder = folder();
+    let ledger = open(folder.path()).await.unwrap();
+    for _ in 0..=LIST_MAX {
+        ledger.record(&review("u", "acme/widgets")).await.unwrap();
+    }
+    let everything = ReviewFilter { limit: usize::MAX, ..ReviewFilter::default() };
+    assert_eq!(ledger.list(&everything).await.unwrap().len(), LIST_MAX);
+}
+
+#[tokio::test]
+async fn a_page_is_read_from_an_index_without_statistics() {
+    let folder = folder();
+    open(folder.path()).await.unwrap().close().await;
+    let mut database = raw(&folder.path().join("ledger.db")).await;
+    for (sql, index) in [
+        (concat!("explain query plan ", include_str!("../../sql/list.sql")), "sqlite_autoindex_review_1"),
+        (concat!("explain query plan ", include_str!("../../sql/list_of_user.sql")), "review_of_user"),
+        (concat!("explain query plan ", include_str!("../../sql/list_of_repository.sql")), "review_of_repository"),
+        (
+            concat!("explain query plan ", include_str!("../../sql/list_of_user_in_repository.sql")),
+            "review_of_user_in_repository",
+        ),
+    ] {
+        let plan: Vec<(i64, i64, i64, String)> = sqlx::query_as(sql).fetch_all(&mut database).await.unwrap();
+        let plan: Vec<_> = plan.into_iter().map(|step| step.3).collect();
+        assert_eq!(plan.len(), 1, "{plan:?}");
+        assert!(plan[0].starts_with(&format!("SEARCH review USING INDEX {index} (")), "{plan:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_newer_schema_is_refused_with_what_to_do() {
+    let folder = folder();
+    open(folder.path()).await.unwrap().close().await;
+    let path = folder.path().join("ledger.db");
+    let newer = "insert into _sqlx_migrations (version, description, success, checksum, execution_time)
+                 values (999, 'later', true, x'00', 0)";
+    sqlx::query(newer).execute(&mut raw(&path).await).await.unwrap();
+    let error = open(folder.path()).await.unwrap_err();
+    assert!(matches!(error, LedgerError::Schema(_)), "{error:?}");
+    assert_eq!(
+        error.to_string(),
+        format!(
+            "the ledger {} was written by a newer version of reviewfleet: its schema has step 999, and this program \
+             knows the steps up to 100. Start the newer version, or restore the backup from before the upgrade",
+            path.display()
+        )
+    );
+}
+
+#[tokio::test]
+async fn a_step_that_was_edited_is_refused() {
+    let folder = folder();
+    open(folder.path()).await.unwrap().close().await;
+    let path = folder.path().join("ledger.db");
+    sqlx::query("update _sqlx_migrations set checksum = x'00'").execute(&mut raw(&path).await).await.unwrap();
+    let error = open(folder.path()).await.unwrap_err();
+    assert!(matches!(&error, LedgerError::Schema(what) if what.starts_with("step 100 of the schema")), "{error:?}");
+}
+
+#[tokio::test]
+async fn a_file_that_is_no_database_is_left_as_it_is() {
+    let folder = folder();
+    let path = folder.path().join("ledger.db");
+    let content = "a note, by mistake in this place\n".repeat(200);
+    fs::write(&path, &content).unwrap();
+    let error = open(folder.path()).await.unwrap_err();
+    assert!(matches!(error, LedgerError::Corrupt(_)), "{error:?}");
+    assert!(error.to_string().contains("ledger.db is no SQLite database. Move it away"), "{error}");
+    assert_eq!(fs::read_to_string(&path).unwrap(), content);
+}
+
+#[tokio::test]
+async fn a_database_of_another_program_gets_no_tables() {
+    let folder = folder();
+    let path = folder.path().join("ledger.db");
+    let mut other =
+        SqliteConnection::connect_with(&SqliteConnectOptions::new().filename(&path).create_if_missing(true))
+            .await
+            .unwrap();
+    sqlx::query("create table note (text text)").execute(&mut other).await.unwrap();
+    let error = open(folder.path()).await.unwrap_err();
+    assert!(matches!(&error, LedgerError::Schema(what) if what.contains("another program's database")), "{error:?}");
+    let tables: i64 = sqlx::query_scalar("select count(*) from sqlite_schema").fetch_one(&mut other).await.unwrap();
+    assert_eq!(tables, 1);
+}
+
+#[tokio::test]
+async fn a_lock_that_another_process_keeps_is_waited_for_and_then_named() {
+    let folder = folder();
+    let options =
+        SqliteOptions { busy_timeout: Duration::from_millis(50), ..SqliteOptions::new(folder.path().join("l")) };
+    let ledger = SqliteLedger::open(&options).await.unwrap();
+    let mut other = raw(&options.path).await;
+    let lock = other.begin_with("begin immediate").await.unwrap();
+    let new = review("u", "acme/widgets");
+    assert!(matches!(ledger.record(&new).await, Err(LedgerError::Unavailable { .. })));
+    let error = SqliteLedger::open(&options).await.unwrap_err();
+    assert_eq!(error.to_string(), "the ledger did not answer: open its file, which another process keeps");
+    assert_eq!(ledger.review(new.id).await.unwrap(), None);
+    lock.rollback().await.unwrap();
+    assert_eq!(ledger.record(&new).await.unwrap(), Recorded::New);
+}
+
+#[tokio::test]
+async fn a_full_disk_loses_nothing_that_was_answered() {
+    let folder = folder();
+    let options = SqliteOptions::new(folder.path().join("ledger.db"));
+    SqliteLedger::open(&options).await.unwrap().close().await;
+    let connect = SqliteConnectOptions::new().filename(&options.path).pragma("max_page_count", "40");
+    let small = SqliteLedger::connect(connect, &options).await.unwrap();
+    let mut kept = Vec::new();
+    let (refused, error) = loop {
+        let new = review("u", "acme/widgets");
+        match small.record(&new).await {
+            Ok(_) => kept.push(new.id),
+            Err(error) => break (new, error),
+        }
+        assert!(kept.len() < 1_000, "the disk never filled up");
+    };
+    assert!(matches!(error, LedgerError::Unavailable { .. }), "{error:?}");
+    assert!(chain(&error).contains("disk is full"), "{}", chain(&error));
+    small.close().await;
+
+    let ledger = open(folder.path()).await.unwrap();
+    let all = ReviewFilter { limit: LIST_MAX, ..ReviewFilter::default() };
+    kept.reverse();
+    assert_eq!(ledger.list(&all).await.unwrap().into_iter().map(|r| r.review.id).collect::<Vec<_>>(), kept);
+    assert_eq!(ledger.record(&refused).await.unwrap(), Recorded::New);
+}
+
+#[tokio::test]
+async fn a_place_that_cannot_be_written_is_named() {
+    let folder = folder();
+    let error = open(&folder.path().join("missing")).await.unwrap_err();
+    assert!(matches!(error, LedgerError::Unavailable { .. }), "{error:?}");
+    assert!(
+        chain(&error).contains("missing/ledger.db must be a file that this process may write"),
+        "{}",
+        chain(&error)
+    );
+}
+
+#[tokio::test]
+async fn a_row_that_makes_no_sense_is_an_error_and_no_panic() {
+    let folder = folder();
+    let ledger = open(folder.path()).await.unwrap();
+    let new = review("u", "acme/widgets");
+    ledger.record(&new).await.unwrap();
+    let mut database = raw(&folder.path().join("ledger.db")).await;
+    for damage in ["update review set cost_micros = -1", "update review set created_at_ms = 9223372036854775807"] {
+        sqlx::query(damage).execute(&mut database).await.unwrap();
+        let error = ledger.review(new.id).await.unwrap_err();
+        assert!(matches!(error, LedgerError::Corrupt(_)), "{error:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_file_that_may_only_be_read_is_named_at_the_opening() {
+    let folder = folder();
+    let options = SqliteOptions::new(folder.path().join("ledger.db"));
+    SqliteLedger::open(&options).await.unwrap().close().await;
+    // Read-only by the connection and not by the file's mode, which would not bind a superuser.
+    let connect = SqliteConnectOptions::new().filename(&options.path).read_only(true);
+    let error = SqliteLedger::connect(connect, &options).await.unwrap_err();
+    let LedgerError::Unavailable { source, .. } = error else { panic!("{error:?}") };
+    assert!(source.to_string().contains("ledger.db must be a file that this process may write"), "{source}");
+}

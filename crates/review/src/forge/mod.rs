@@ -1,0 +1,5 @@
+//! Forges: where changes come from.
+
+mod local;
+
+pub use local::{LocalGit, LocalGitError, LocalGitSettings};

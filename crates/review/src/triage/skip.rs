@@ -1,0 +1,173 @@
+use super::{PathGlobs, SkipReason};
+use crate::diff::{Diff, FileDiff, FileStatus, LineKind};
+
+/// Where generators say what they are.
+const MARKER_LINES: u32 = 20;
+
+/// A line longer than this was written by a machine.
+const MAX_LINE_BYTES: usize = 5_000;
+
+/// So was a file whose lines are longer than this on average.
+const MAX_MEAN_LINE_BYTES: usize = 500;
+
+/// Why a file need not be reviewed, if so.
+pub(super) fn reason(diff: &Diff, file: &FileDiff, globs: &PathGlobs) -> Option<SkipReason> {
+    let path = file.path().display();
+    if let Some(pattern) = globs.matched(&path) {
+        return Some(SkipReason::Excluded(pattern.to_owned()));
+    }
+    let name = path.rsplit('/').next().unwrap_or(&path);
+    if file.submodule {
+        Some(SkipReason::Submodule)
+    } else if is_vendored(&path) {
+        Some(SkipReason::Vendored)
+    } else if file.binary {
+        Some(SkipReason::Binary)
+    } else if file.changed_lines() == 0 {
+        let moved = matches!(file.status, FileStatus::Renamed | FileStatus::Copied);
+        Some(if moved { SkipReason::Moved } else { SkipReason::Unchanged })
+    } else if is_lock_file(name) {
+        Some(SkipReason::LockFile)
+    } else if is_snapshot(file, &path) {
+        Some(SkipReason::Snapshot)
+    } else if is_generated_by_name(&path, name) || says_generated(diff, file) {
+        Some(SkipReason::Generated)
+    } else if is_minified(diff, file, name) {
+        Some(SkipReason::Minified)
+    } else {
+        None
+    }
+}
+
+fn is_vendored(path: &str) -> bool {
+    const FOLDERS: [&str; 9] = [
+        "vendor",
+        "node_modules",
+        "third_party",
+        "third-party",
+        "thirdparty",
+        "bower_components",
+        "Pods",
+        "site-packages",
+        "jspm_packages",
+    ];
+    path.rsplit_once('/').is_some_and(|(folders, _)| folders.split('/').any(|f| FOLDERS.contains(&f)))
+}
+
+fn is_lock_file(name: &str) -> bool {
+    matches!(
+        name,
+        "Cargo.lock"
+            | "package-lock.json"
+            | "npm-shrinkwrap.json"
+            | "yarn.lock"
+            | "pnpm-lock.yaml"
+            | "bun.lock"
+            | "bun.lockb"
+            | "deno.lock"
+            | "go.sum"
+            | "go.work.sum"
+            | "Gemfile.lock"
+            | "composer.lock"
+            | "poetry.lock"
+            | "Pipfile.lock"
+            | "pdm.lock"
+            | "uv.lock"
+            | "mix.lock"
+            | "pubspec.lock"
+            | "Podfile.lock"
+            | "Package.resolved"
+            | "flake.lock"
+            | "packages.lock.json"
+            | "gradle.lockfile"
+            | ".terraform.lock.hcl"
+            | "Chart.lock"
+            | "conan.lock"
+            | "pixi.lock"
+    )
+}
+
+fn is_snapshot(file: &FileDiff, path: &str) -> bool {
+    file.path().extension() == "snap" || path.split('/').any(|f| f == "__snapshots__")
+}
+
+fn is_generated_by_name(path: &str, name: &str) -> bool {
+    const ENDS: [&str; 21] = [
+        ".pb.go",
+        ".pb.gw.go",
+        ".pb.cc",
+        ".pb.h",
+        ".pb.rs",
+        "_pb2.py",
+        "_pb2.pyi",
+        "_pb2_grpc.py",
+        "_pb.js",
+        "_pb.d.ts",
+        "_pb.ts",
+        "_grpc.pb.go",
+        ".g.dart",
+        ".freezed.dart",
+        ".Designer.cs",
+        ".g.cs",
+        ".gen.go",
+        ".gen.ts",
+        "_gen.go",
+        ".js.map",
+        ".css.map",
+    ];
+    let stem = name.rsplit_once('.').map_or(name, |(stem, _)| stem);
+    // Actions and packages commit their bundles; a folder of that name that holds other files is someone's source.
+    let is_bundle = path.split('/').any(|f| f == "dist")
+        && ENDS.iter().chain(&[".js", ".cjs", ".mjs", ".css", ".map"]).any(|e| name.ends_with(e));
+    ENDS.iter().any(|end| name.ends_with(end))
+        || stem.ends_with(".generated")
+        || stem.ends_with("_generated")
+        || name.starts_with("zz_generated.")
+        || is_bundle
+}
+
+/// Whether a comment in the file's first lines, as far as the diff shows them, says so.
+fn says_generated(diff: &Diff, file: &FileDiff) -> bool {
+    let shown = file.lines().filter(|l| match l.kind {
+        LineKind::Removed => file.status == FileStatus::Deleted && l.old <= MARKER_LINES,
+        _ => l.new <= MARKER_LINES,
+    });
+    shown.take(MARKER_LINES as usize).any(|line| is_generated_marker(&diff.text(line)))
+}
+
+fn is_generated_marker(line: &str) -> bool {
+    const LEADERS: [&str; 10] = ["//", "#", "/*", "*", "--", "<!--", ";", "%", "\"\"\"", "'"];
+    let line = line.trim();
+    if !LEADERS.iter().any(|l| line.starts_with(l)) {
+        return false;
+    }
+    let lower = line.to_ascii_lowercase();
+    // Quoted, it is spoken of and not meant.
+    let is_meant = |at: usize| !lower[..at].ends_with(['`', '"', '\'']);
+    let warns = lower.contains("do not edit") || lower.contains("do not modify") || lower.contains("don't edit");
+    let names = [
+        "code generated",
+        "auto-generated",
+        "autogenerated",
+        "automatically generated",
+        "generated by",
+        "generated from",
+    ];
+    lower.find("@generated").is_some_and(is_meant) || warns && names.iter().any(|n| lower.find(n).is_some_and(is_meant))
+}
+
+fn is_minified(diff: &Diff, file: &FileDiff, name: &str) -> bool {
+    if name.contains(".min.") || name.contains("-min.js") {
+        return true;
+    }
+    // A paragraph of prose may stand on one line.
+    let is_prose = matches!(file.path().extension().as_str(), "md" | "rst" | "txt" | "adoc");
+    let (mut lines, mut bytes, mut longest) = (0, 0, 0);
+    for line in file.added() {
+        let length = diff.text(line).len();
+        lines += 1;
+        bytes += length;
+        longest = longest.max(length);
+    }
+    longest > MAX_LINE_BYTES || (lines > 0 && bytes / lines > MAX_MEAN_LINE_BYTES && !is_prose)
+}

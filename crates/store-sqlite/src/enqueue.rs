@@ -1,0 +1,199 @@
+use std::collections::{HashMap, HashSet};
+
+use job::JobId;
+use store::{ENQUEUE_MAX, Enqueued, NewJob, Rejection, StoreError};
+
+use crate::{
+    codes, json,
+    json::Id,
+    lanes::{Admission, Lane, Lanes},
+    queues::{Classes, QueueRow, Queues},
+    sql, units,
+    write::Write,
+};
+
+/// A job that is to start later than this was hardly meant so, and would sit in the file for as long.
+const RUN_AT_MAX_DAYS: u32 = 365;
+/// Bytes of payloads that one statement inserts: it is all in memory at once, some three times over.
+const BODIES_MAX_BYTES: usize = 8 * 1024 * 1024;
+
+const DAY_MS: i64 = 24 * 60 * 60 * 1000;
+
+/// A job that nothing keeps out, with its place in the request.
+struct Accepted<'a> {
+    at: usize,
+    job: &'a NewJob,
+    queue: i64,
+}
+
+/// Stores the jobs of all callers of a transaction.
+pub(crate) async fn enqueue(write: &mut Write<'_>, jobs: &[&NewJob]) -> Result<Vec<Enqueued>, StoreError> {
+    let queues = Queues::load(write).await?;
+    let classes = Classes::load(write).await?;
+    let mut answers = vec![Enqueued::Inserted; jobs.len()];
+    let mut accepted = Vec::with_capacity(jobs.len());
+    for (at, job) in jobs.iter().enumerate() {
+        match check(job, &queues, &classes, write.now_ms) {
+            Ok(queue) => accepted.push(Accepted { at, job, queue: queue.id }),
+            Err(rejection) => answers[at] = Enqueued::Rejected(rejection),
+        }
+    }
+    drop_known_ids(write, &mut accepted, &mut answers).await?;
+    drop_taken_keys(write, &mut accepted, &mut answers).await?;
+    insert(write, &accepted).await?;
+    Ok(answers)
+}
+
+/// Refuses a request that is too large before it takes the write lock.
+pub(crate) fn check_size(jobs: usize) -> Result<(), StoreError> {
+    if jobs > ENQUEUE_MAX {
+        return Err(StoreError::Invalid(format!("{jobs} jobs in one call: at most {ENQUEUE_MAX} are allowed")));
+    }
+    Ok(())
+}
+
+fn check<'q>(job: &NewJob, queues: &'q Queues, classes: &Classes, now_ms: i64) -> Result<&'q QueueRow, Rejection> {
+    let queue = queues.find(&job.queue).ok_or_else(|| Rejection::UnknownQueue(job.queue.clone()))?;
+    if let Some(concurrency) = &job.concurrency
+        && !classes.has(queue.id, &concurrency.class)
+    {
+        return Err(Rejection::UnknownLimitClass(concurrency.class.clone()));
+    }
+    if job.max_attempts == 0 {
+        return Err(Rejection::NoAttempts);
+    }
+    let latest_ms = now_ms.saturating_add(i64::from(RUN_AT_MAX_DAYS) * DAY_MS);
+    if job.run_at.is_some_and(|at| at.as_millisecond() > latest_ms) {
+        return Err(Rejection::RunAtTooFar { max_days: RUN_AT_MAX_DAYS });
+    }
+    Ok(queue)
+}
+
+async fn drop_known_ids(
+    write: &mut Write<'_>,
+    accepted: &mut Vec<Accepted<'_>>,
+    answers: &mut [Enqueued],
+) -> Result<(), StoreError> {
+    let ids: Vec<_> = accepted.iter().map(|a| Id(*a.job.id.as_uuid())).collect();
+    let rows = write.rows_of(sql::KNOWN_IDS, &ids).await?;
+    let mut known = HashSet::with_capacity(rows.len());
+    for row in rows {
+        let at: i64 = sqlx::Row::try_get(&row, 0).map_err(write.fault())?;
+        known.extend(usize::try_from(at).ok().and_then(|at| ids.get(at)).map(|id| id.0));
+    }
+    accepted.retain(|a| {
+        // An id that has come once in this batch is known from then on.
+        let new = known.insert(*a.job.id.as_uuid());
+        if !new {
+            answers[a.at] = Enqueued::Duplicate(a.job.id);
+        }
+        new
+    });
+    Ok(())
+}
+
+async fn drop_taken_keys(
+    write: &mut Write<'_>,
+    accepted: &mut Vec<Accepted<'_>>,
+    answers: &mut [Enqueued],
+) -> Result<(), StoreError> {
+    let asked: Vec<(i64, &str)> =
+        accepted.iter().filter_map(|a| a.job.unique.as_ref().map(|u| (a.queue, u.key.as_str()))).collect();
+    let mut holders: HashMap<(i64, &str), JobId> = taken(write, &asked).await?.into_iter().collect();
+    let mut taken = Vec::with_capacity(asked.len());
+    accepted.retain(|a| {
+        let Some(unique) = &a.job.unique else { return true };
+        let key = (a.queue, unique.key.as_str());
+        if let Some(holder) = holders.get(&key) {
+            answers[a.at] = Enqueued::Duplicate(*holder);
+            return false;
+        }
+        holders.insert(key, a.job.id);
+        taken.push((a.queue, unique.key.as_str(), Id(*a.job.id.as_uuid())));
+        true
+    });
+    write.each(sql::UNIQUE_TAKE, &taken).await?;
+    Ok(())
+}
+
+/// Which of these unique keys are taken, and by whom.
+pub(crate) async fn taken<'k>(
+    write: &mut Write<'_>,
+    asked: &[(i64, &'k str)],
+) -> Result<Vec<((i64, &'k str), JobId)>, StoreError> {
+    if asked.is_empty() {
+        return Ok(Vec::new());
+    }
+    let (text, now_ms, fault) = (json::array(asked)?, write.now_ms, write.fault());
+    let rows: Vec<(i64, Id)> =
+        sqlx::query_as(sql::TAKEN_KEYS).bind(text).bind(now_ms).fetch_all(write.connection()).await.map_err(fault)?;
+    let holder = |(at, Id(job)): (i64, Id)| Some((*asked.get(usize::try_from(at).ok()?)?, JobId::from(job)));
+    Ok(rows.into_iter().filter_map(holder).collect())
+}
+
+async fn insert(write: &mut Write<'_>, accepted: &[Accepted<'_>]) -> Result<(), StoreError> {
+    if accepted.is_empty() {
+        return Ok(());
+    }
+    let now_ms = write.now_ms;
+    let waits = |job: &NewJob| job.run_at.map(jiff::Timestamp::as_millisecond).filter(|at| *at > now_ms);
+    let starting = accepted.iter().filter(|a| waits(a.job).is_none());
+    let mut lanes = Lanes::load(write, starting.map(|a| lane(a.job, a.queue))).await?;
+    let first_arrival = write.arrivals(accepted.len()).await?;
+    let mut rows = Vec::with_capacity(accepted.len());
+    for (arrival, Accepted { job, queue, .. }) in (first_arrival..).zip(accepted) {
+        let lane = lane(job, *queue);
+        let run_at = waits(job);
+        let (state, pass) = if run_at.is_some() {
+            (codes::SCHEDULED, 0)
+        } else {
+            match lanes.admit(&lane, i64::from(job.weight.get())) {
+                Admission::Ready { pass } => {
+                    write.became_ready();
+                    (codes::READY, pass)
+                }
+                Admission::Parked => (codes::PARKED, 0),
+            }
+        };
+        rows.push((
+            Id(*job.id.as_uuid()),
+            *queue,
+            job.kind.as_str(),
+            state,
+            (job.priority.0, job.weight.get(), pass, arrival),
+            (lane.key, lane.class, run_at),
+            (job.max_attempts, units::millis(job.timeout)),
+            job.unique.as_ref().map(|u| (u.key.as_str(), units::millis(u.window))),
+        ));
+    }
+    write.each_with(sql::JOB_INSERT, &rows, now_ms).await?;
+    insert_bodies(write, accepted).await
+}
+
+async fn insert_bodies(write: &mut Write<'_>, accepted: &[Accepted<'_>]) -> Result<(), StoreError> {
+    let mut rest = accepted;
+    while !rest.is_empty() {
+        let mut bytes = 0;
+        let fits = rest.iter().take_while(|a| {
+            bytes += a.job.payload.as_str().len();
+            bytes <= BODIES_MAX_BYTES
+        });
+        let (now, later) = rest.split_at(fits.count().max(1));
+        let rows: Vec<_> = now
+            .iter()
+            .map(|a| (Id(*a.job.id.as_uuid()), a.job.payload.as_str(), a.job.trace_parent.as_deref()))
+            .collect();
+        write.each(sql::BODY_INSERT, &rows).await?;
+        rest = later;
+    }
+    Ok(())
+}
+
+/// Where a job waits. The empty key is that of all jobs without one: they take turns together and have no limit.
+fn lane(job: &NewJob, queue: i64) -> Lane {
+    let (key, class) = match &job.concurrency {
+        Some(c) => (c.key.as_str().to_owned(), Some(c.class.as_str().to_owned())),
+        None => (String::new(), None),
+    };
+    Lane { queue, key, class, priority: i64::from(job.priority.0) }
+}

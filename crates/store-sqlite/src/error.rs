@@ -1,0 +1,50 @@
+use sqlx::error::DatabaseError;
+use store::StoreError;
+
+/// `SQLite`'s primary result codes, <https://sqlite.org/rescode.html>.
+const BUSY: i32 = 5;
+const CORRUPT: i32 = 11;
+const NOT_A_DATABASE: i32 = 26;
+
+/// Makes the seam's error of a fault of `SQLite`: what was tried is `what`.
+pub(crate) fn fault(what: &'static str) -> impl Fn(sqlx::Error) -> StoreError {
+    move |error| match &error {
+        sqlx::Error::Database(inner) if matches!(primary_code(inner.as_ref()), CORRUPT | NOT_A_DATABASE) => {
+            StoreError::Corrupt { what, source: Box::new(error) }
+        }
+        sqlx::Error::ColumnDecode { .. } | sqlx::Error::Decode(_) => {
+            StoreError::Corrupt { what, source: Box::new(error) }
+        }
+        _ => StoreError::Unavailable { what, source: Box::new(error) },
+    }
+}
+
+/// Makes the seam's error of a stored value that is not one.
+pub(crate) fn corrupt<E: std::error::Error + Send + Sync + 'static>(what: &'static str) -> impl Fn(E) -> StoreError {
+    move |error| StoreError::Corrupt { what, source: Box::new(error) }
+}
+
+/// Whether the file is no `SQLite` database at all.
+pub(crate) fn is_not_a_database(error: &sqlx::Error) -> bool {
+    matches!(error, sqlx::Error::Database(inner) if primary_code(inner.as_ref()) == NOT_A_DATABASE)
+}
+
+/// Whether another process holds the lock that was asked for.
+pub(crate) fn is_busy(error: &sqlx::Error) -> bool {
+    matches!(error, sqlx::Error::Database(inner) if primary_code(inner.as_ref()) == BUSY)
+}
+
+/// Extended codes hold the primary one in their low byte.
+fn primary_code(error: &dyn DatabaseError) -> i32 {
+    error.code().and_then(|code| code.parse::<i32>().ok()).map_or(0, |code| code & 0xff)
+}
+
+/// One fault for each of the callers that shared a transaction.
+pub(crate) fn share(error: &StoreError) -> StoreError {
+    match error {
+        StoreError::Unavailable { what, source } => StoreError::Unavailable { what, source: source.to_string().into() },
+        StoreError::Corrupt { what, source } => StoreError::Corrupt { what, source: source.to_string().into() },
+        StoreError::Invalid(text) => StoreError::Invalid(text.clone()),
+        StoreError::Schema(text) => StoreError::Schema(text.clone()),
+    }
+}

@@ -1,0 +1,204 @@
+use std::collections::{HashMap, hash_map::Entry};
+
+use sqlx::{Row, sqlite::SqliteRow};
+use store::StoreError;
+
+use crate::{
+    codes,
+    json::{self, Id},
+    sql,
+    write::Write,
+};
+
+/// Distance of two turns of a key of weight 1. It divides well by the weights, which reach to 1,000.
+const STRIDE: i64 = 1_000_000;
+/// The arrival of a job that has none yet: behind all that have.
+const LAST: i64 = i64::MAX;
+
+/// What a job waits among: the jobs of its key at its priority, under the limit of its class.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) struct Lane {
+    pub(crate) queue: i64,
+    pub(crate) key: String,
+    pub(crate) class: Option<String>,
+    pub(crate) priority: i64,
+}
+
+/// What the store knows of a place in a lane.
+struct Facts {
+    limit: Option<i64>,
+    leased: i64,
+    /// Jobs of the key that are ready and start before a job in this place.
+    ahead: i64,
+    /// Greatest of V and the passes that the lane has given out.
+    last_pass: i64,
+    /// Pass of the first ready job behind this place, if there is one.
+    next_pass: Option<i64>,
+}
+
+/// Decides who becomes ready, and with which turn: the only place that does.
+///
+/// A job becomes ready when the leased jobs of its key and the ready ones that start before it leave room under the
+/// limit, and is parked otherwise. So "ready" means "may start", and claims hardly ever meet a job of a full key.
+///
+/// Turns are given by stride: `pass = max(V, last pass of the lane) + STRIDE / weight`, where V is the greatest pass
+/// leased so far at that priority. A key that comes anew starts next to V, and one with a long backlog has spread its
+/// jobs out, so that the keys alternate along the index. Passes of a lane rise with the arrivals: a job that becomes
+/// ready before a later one of its lane, because its limit was lowered meanwhile, is given that one's pass at most.
+pub(crate) struct Lanes {
+    facts: HashMap<(Lane, i64), Facts>,
+    /// Jobs made ready here, which the facts do not know: of each key, how many at each priority.
+    placed: HashMap<(i64, String), Vec<(i64, i64)>>,
+    /// Last passes given here, which all classes of a key and priority share.
+    passes: HashMap<(i64, String, i64), i64>,
+}
+
+/// What became of a job that asked for room.
+pub(crate) enum Admission {
+    Ready { pass: i64 },
+    Parked,
+}
+
+impl Lanes {
+    /// Loads what decides for jobs that come behind all others of their lanes.
+    pub(crate) async fn load(write: &mut Write<'_>, lanes: impl Iterator<Item = Lane>) -> Result<Self, StoreError> {
+        Self::load_places(write, lanes.map(|lane| (lane, LAST))).await
+    }
+
+    async fn load_places(write: &mut Write<'_>, places: impl Iterator<Item = (Lane, i64)>) -> Result<Self, StoreError> {
+        let mut places: Vec<(Lane, i64)> = places.collect();
+        places.sort_unstable();
+        places.dedup();
+        let asked: Vec<_> =
+            places.iter().map(|(lane, arrival)| (lane.queue, &lane.key, &lane.class, lane.priority, arrival)).collect();
+        let rows = write.rows_of(sql::LANES, &asked).await?;
+        let mut facts = HashMap::with_capacity(rows.len());
+        for row in &rows {
+            let (at, known) = read_facts(row).map_err(write.fault())?;
+            if let Some(place) = usize::try_from(at).ok().and_then(|at| places.get(at)) {
+                facts.insert(place.clone(), known);
+            }
+        }
+        Ok(Self { facts, placed: HashMap::new(), passes: HashMap::new() })
+    }
+
+    /// Asks for room for one more job behind all others of a lane that was loaded.
+    pub(crate) fn admit(&mut self, lane: &Lane, weight: i64) -> Admission {
+        self.admit_at(lane, LAST, weight)
+    }
+
+    /// Jobs of a key must be asked for in the order in which they are to start.
+    fn admit_at(&mut self, lane: &Lane, arrival: i64, weight: i64) -> Admission {
+        let Some(facts) = self.facts.get(&(lane.clone(), arrival)) else { return Admission::Parked };
+        let placed = self.placed.entry((lane.queue, lane.key.clone())).or_default();
+        let placed_ahead: i64 = placed.iter().filter(|(p, _)| *p >= lane.priority).map(|(_, n)| n).sum();
+        if facts.limit.is_some_and(|limit| facts.leased + facts.ahead + placed_ahead >= limit) {
+            return Admission::Parked;
+        }
+        match placed.iter_mut().find(|(p, _)| *p == lane.priority) {
+            Some((_, n)) => *n += 1,
+            None => placed.push((lane.priority, 1)),
+        }
+        if let Some(pass) = facts.next_pass {
+            return Admission::Ready { pass };
+        }
+        let last = match self.passes.entry((lane.queue, lane.key.clone(), lane.priority)) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(new) => new.insert(facts.last_pass),
+        };
+        *last += STRIDE / weight.max(1);
+        Admission::Ready { pass: *last }
+    }
+}
+
+fn read_facts(row: &SqliteRow) -> Result<(i64, Facts), sqlx::Error> {
+    let facts = Facts {
+        limit: row.try_get(1)?,
+        leased: row.try_get(2)?,
+        ahead: row.try_get(3)?,
+        last_pass: row.try_get(4)?,
+        next_pass: row.try_get(5)?,
+    };
+    Ok((row.try_get(0)?, facts))
+}
+
+/// A job that waits to be placed.
+pub(crate) struct Waiting {
+    id: Id,
+    lane: Lane,
+    weight: i64,
+    arrival: i64,
+}
+
+impl Waiting {
+    pub(crate) fn read(row: &SqliteRow) -> Result<Self, sqlx::Error> {
+        let lane =
+            Lane { queue: row.try_get(1)?, key: row.try_get(2)?, class: row.try_get(3)?, priority: row.try_get(4)? };
+        Ok(Self { id: row.try_get(0)?, lane, weight: row.try_get(5)?, arrival: row.try_get(6)? })
+    }
+}
+
+/// Places scheduled jobs, in the order given, behind all that their keys have waiting.
+pub(crate) async fn place_due(write: &mut Write<'_>, due: &[Waiting]) -> Result<(), StoreError> {
+    if due.is_empty() {
+        return Ok(());
+    }
+    let mut lanes = Lanes::load(write, due.iter().map(|job| job.lane.clone())).await?;
+    let first_arrival = write.arrivals(due.len()).await?;
+    let mut rows = Vec::with_capacity(due.len());
+    for (arrival, job) in (first_arrival..).zip(due) {
+        let (state, pass) = match lanes.admit(&job.lane, job.weight) {
+            Admission::Ready { pass } => {
+                write.became_ready();
+                (codes::READY, pass)
+            }
+            Admission::Parked => (codes::PARKED, 0),
+        };
+        rows.push((job.id, state, pass, arrival));
+    }
+    let now_ms = write.now_ms;
+    write.each_with(sql::PLACE, &rows, now_ms).await?;
+    Ok(())
+}
+
+/// Gives the room of keys to their best parked jobs, looking at `per_key` of each; how many became ready.
+pub(crate) async fn unpark(write: &mut Write<'_>, keys: &[(i64, String)], per_key: usize) -> Result<usize, StoreError> {
+    if keys.is_empty() || per_key == 0 {
+        return Ok(0);
+    }
+    let text = json::array(keys)?;
+    let most = i64::try_from(per_key).unwrap_or(i64::MAX);
+    let fault = write.fault();
+    let rows =
+        sqlx::query(sql::BEST_PARKED).bind(text).bind(most).fetch_all(write.connection()).await.map_err(&fault)?;
+    let parked = rows.iter().map(Waiting::read).collect::<Result<Vec<_>, _>>().map_err(&fault)?;
+    let mut lanes = Lanes::load_places(write, parked.iter().map(|job| (job.lane.clone(), job.arrival))).await?;
+    let mut placed = Vec::with_capacity(parked.len());
+    for job in &parked {
+        if let Admission::Ready { pass } = lanes.admit_at(&job.lane, job.arrival, job.weight) {
+            placed.push((job.id, codes::READY, pass, job.arrival));
+            write.became_ready();
+        }
+    }
+    let now_ms = write.now_ms;
+    write.each_with(sql::PLACE, &placed, now_ms).await?;
+    Ok(placed.len())
+}
+
+/// The first `most` keys of a queue that have live jobs, after a key.
+pub(crate) async fn keys_after(
+    write: &mut Write<'_>,
+    queue: i64,
+    after: &str,
+    most: usize,
+) -> Result<Vec<(i64, String)>, StoreError> {
+    let fault = write.fault();
+    let keys: Vec<String> = sqlx::query_scalar(sql::KEYS_AFTER)
+        .bind(queue)
+        .bind(after)
+        .bind(i64::try_from(most).unwrap_or(i64::MAX))
+        .fetch_all(write.connection())
+        .await
+        .map_err(fault)?;
+    Ok(keys.into_iter().map(|key| (queue, key)).collect())
+}

@@ -1,0 +1,130 @@
+use std::sync::PoisonError;
+
+use job::LeaseToken;
+use store::{Budget, CLAIM_MAX, LeasedJob, Maintained, ReapRequest, StoreError};
+
+use crate::{
+    claim,
+    json::Id,
+    lanes::{self, Waiting},
+    leased,
+    queue::Shared,
+    queues::Queues,
+    sql, units,
+    write::Write,
+};
+
+/// Jobs that one transaction of the pass moves: it keeps other writers waiting for some ten milliseconds.
+const BATCH_MAX: usize = 500;
+/// Keys that one pass looks at for forgotten parked jobs; the next one goes on where it ended.
+const KEYS_MAX: usize = 200;
+/// Parked jobs of a key that the pass may free.
+const UNPARK_PER_KEY_MAX: usize = 16;
+
+pub(crate) async fn maintain(shared: &Shared, budget: &Budget) -> Result<Maintained, StoreError> {
+    let mut done = Maintained::default();
+    let mut left = budget.jobs_max;
+    loop {
+        let batch = left.min(BATCH_MAX);
+        let (moved, more, next_due_in) = due(shared, batch).await?;
+        done.due += moved;
+        left -= moved;
+        done.more = more;
+        done.next_due_in = next_due_in;
+        if !more || left == 0 {
+            break;
+        }
+    }
+    done.unparked = unpark(shared, left.min(KEYS_MAX)).await?;
+    let most = left.min(BATCH_MAX);
+    done.unique_expired = expire_unique(shared, most).await?;
+    done.more |= most > 0 && done.unique_expired == most;
+    Ok(done)
+}
+
+/// Moves up to `most` due jobs of all queues; how many, whether more are due, and when the next one is.
+async fn due(shared: &Shared, most: usize) -> Result<(usize, bool, Option<std::time::Duration>), StoreError> {
+    let mut write = Write::begin(shared, "move due jobs").await?;
+    let queues = Queues::load(&mut write).await?;
+    let mut moved = 0;
+    for queue in queues.ids() {
+        let left = i64::try_from(most - moved).unwrap_or(i64::MAX);
+        let (now_ms, fault) = (write.now_ms, write.fault());
+        let rows = sqlx::query(sql::DUE)
+            .bind(queue)
+            .bind(now_ms)
+            .bind(left)
+            .fetch_all(write.connection())
+            .await
+            .map_err(&fault)?;
+        let jobs = rows.iter().map(Waiting::read).collect::<Result<Vec<_>, _>>().map_err(fault)?;
+        lanes::place_due(&mut write, &jobs).await?;
+        moved += jobs.len();
+    }
+    let next_due_in = claim::next_due_in(&mut write, &queues.ids().collect::<Vec<_>>()).await?;
+    write.commit().await?;
+    Ok((moved, next_due_in.is_some_and(|wait| wait.is_zero()), next_due_in))
+}
+
+/// Gives room to parked jobs that no settlement has given it to. None should be left so: a fault in the accounting of
+/// room must delay jobs and not lose them.
+async fn unpark(shared: &Shared, keys_max: usize) -> Result<usize, StoreError> {
+    if keys_max == 0 {
+        return Ok(0);
+    }
+    let (from, after) = shared.unpark_from.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    let mut write = Write::begin(shared, "unpark").await?;
+    let queues = Queues::load(&mut write).await?;
+    let mut keys = Vec::new();
+    for queue in queues.ids().filter(|id| *id >= from) {
+        let after = if queue == from { after.as_str() } else { "" };
+        keys.extend(lanes::keys_after(&mut write, queue, after, keys_max - keys.len()).await?);
+        if keys.len() == keys_max {
+            break;
+        }
+    }
+    let unparked = lanes::unpark(&mut write, &keys, UNPARK_PER_KEY_MAX).await?;
+    write.commit().await?;
+    let next = if keys.len() < keys_max { None } else { keys.into_iter().next_back() };
+    *shared.unpark_from.lock().unwrap_or_else(PoisonError::into_inner) = next.unwrap_or_default();
+    Ok(unparked)
+}
+
+async fn expire_unique(shared: &Shared, most: usize) -> Result<usize, StoreError> {
+    if most == 0 {
+        return Ok(0);
+    }
+    let mut write = Write::begin(shared, "expire unique keys").await?;
+    let (now_ms, fault) = (write.now_ms, write.fault());
+    let done = sqlx::query(sql::UNIQUE_EXPIRE)
+        .bind(now_ms)
+        .bind(i64::try_from(most).unwrap_or(i64::MAX))
+        .execute(write.connection())
+        .await
+        .map_err(fault)?;
+    write.commit().await?;
+    Ok(usize::try_from(done.rows_affected()).unwrap_or(usize::MAX))
+}
+
+pub(crate) async fn reap(shared: &Shared, request: &ReapRequest) -> Result<Vec<LeasedJob>, StoreError> {
+    if request.max > CLAIM_MAX {
+        let asked = request.max;
+        return Err(StoreError::Invalid(format!("a reap of {asked} leases: at most {CLAIM_MAX} are allowed")));
+    }
+    let token = LeaseToken::from(*request.id.as_uuid());
+    let mut write = Write::begin(shared, "reap").await?;
+    if !leased::any(&mut write, token).await? {
+        let (now_ms, fault) = (write.now_ms, write.fault());
+        sqlx::query(sql::REAP)
+            .bind(Id(*request.id.as_uuid()))
+            .bind(request.worker.as_str())
+            .bind(now_ms)
+            .bind(now_ms.saturating_add(units::millis(request.lease)))
+            .bind(i64::try_from(request.max).unwrap_or(i64::MAX))
+            .execute(write.connection())
+            .await
+            .map_err(fault)?;
+    }
+    write.commit().await?;
+    leased::read(shared, token).await
+}

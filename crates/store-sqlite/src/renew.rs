@@ -1,0 +1,94 @@
+use std::{collections::HashMap, time::Duration};
+
+use job::CancelReason;
+use store::{CHECKPOINT_MAX_BYTES, CHECKPOINTS_MAX, Checkpoint, LeaseRef, Renewal, Settled, StoreError};
+
+use crate::{
+    codes,
+    json::{self, Id},
+    queue::Shared,
+    settle, sql, units,
+    write::Write,
+};
+
+/// Most bytes of a step's name.
+const STEP_MAX_BYTES: usize = 64;
+
+pub(crate) async fn renew(shared: &Shared, leases: &[LeaseRef], extend: Duration) -> Result<Vec<Renewal>, StoreError> {
+    settle::check_size(leases.len())?;
+    if leases.is_empty() {
+        return Ok(Vec::new());
+    }
+    let asked: Vec<_> = leases.iter().map(|l| (Id(*l.job.as_uuid()), Id(*l.token.as_uuid()))).collect();
+    let mut write = Write::begin(shared, "renew").await?;
+    let until = write.now_ms.saturating_add(units::millis(extend));
+    let fault = write.fault();
+    let rows: Vec<(Id, Id, Option<i64>)> = sqlx::query_as(sql::RENEW)
+        .bind(json::array(&asked)?)
+        .bind(until)
+        .fetch_all(write.connection())
+        .await
+        .map_err(fault)?;
+    write.commit().await?;
+    let mut held: HashMap<(Id, Id), Option<CancelReason>> = HashMap::with_capacity(rows.len());
+    for (job, token, cancel) in rows {
+        held.insert((job, token), cancel.map(codes::cancel).transpose()?);
+    }
+    let answer = |lease: &LeaseRef| match held.get(&(Id(*lease.job.as_uuid()), Id(*lease.token.as_uuid()))) {
+        None => Renewal::LeaseLost,
+        Some(None) => Renewal::Extended,
+        Some(Some(reason)) => Renewal::CancelRequested(*reason),
+    };
+    Ok(leases.iter().map(answer).collect())
+}
+
+pub(crate) async fn checkpoint(
+    shared: &Shared,
+    lease: &LeaseRef,
+    checkpoint: &Checkpoint,
+) -> Result<Settled, StoreError> {
+    check(checkpoint)?;
+    let (job, token) = (Id(*lease.job.as_uuid()), Id(*lease.token.as_uuid()));
+    let mut write = Write::begin(shared, "checkpoint").await?;
+    let fault = write.fault();
+    let held: bool =
+        sqlx::query_scalar(sql::HOLDS).bind(job).bind(token).fetch_one(write.connection()).await.map_err(&fault)?;
+    if !held {
+        return Ok(Settled::LeaseLost);
+    }
+    let others: i64 = sqlx::query_scalar(sql::CHECKPOINT_COUNT)
+        .bind(job)
+        .bind(&checkpoint.step)
+        .fetch_one(write.connection())
+        .await
+        .map_err(&fault)?;
+    if usize::try_from(others).is_ok_and(|others| others >= CHECKPOINTS_MAX) {
+        return Err(StoreError::Invalid(format!("the job has {CHECKPOINTS_MAX} checkpoints: no more are allowed")));
+    }
+    sqlx::query(sql::CHECKPOINT_PUT)
+        .bind(job)
+        .bind(&checkpoint.step)
+        .bind(&checkpoint.value)
+        .execute(write.connection())
+        .await
+        .map_err(&fault)?;
+    write.commit().await?;
+    Ok(Settled::Applied)
+}
+
+fn check(checkpoint: &Checkpoint) -> Result<(), StoreError> {
+    let Checkpoint { step, value } = checkpoint;
+    if step.is_empty() || step.len() > STEP_MAX_BYTES || step.contains('\0') {
+        let bytes = step.len();
+        return Err(StoreError::Invalid(format!(
+            "a checkpoint's step must have 1 to {STEP_MAX_BYTES} bytes without NUL, and has {bytes}"
+        )));
+    }
+    if value.len() > CHECKPOINT_MAX_BYTES {
+        let bytes = value.len();
+        return Err(StoreError::Invalid(format!(
+            "a checkpoint has {bytes} bytes: at most {CHECKPOINT_MAX_BYTES} are allowed"
+        )));
+    }
+    Ok(())
+}

@@ -1,0 +1,164 @@
+use std::{future::pending, sync::Arc, time::Duration};
+
+use store::{CLAIM_MAX, ClaimRequest, Claimed};
+use tokio::{
+    sync::{Notify, OwnedSemaphorePermit, Semaphore, mpsc, watch},
+    time::{Instant, sleep, sleep_until, timeout},
+};
+
+use crate::{
+    backoff::{Backoff, at_least_of},
+    execute::Delivery,
+    faults::Op,
+    metric,
+    shared::{CALL_MAX, Shared, new_claim_id},
+};
+
+/// How long a busy worker gathers freed slots before it claims. Slots free one by one, and without it each would be
+/// claimed for by itself; with more, short jobs would wait for it.
+const GATHER_MAX: Duration = Duration::from_millis(2);
+/// The least time from a claim that found nothing to the next, so that a stream of wake-ups for jobs that others take
+/// does not become a stream of claims.
+const EMPTY_PAUSE: Duration = Duration::from_millis(2);
+
+/// Claims jobs for free slots until the worker stops, and hands them out best first.
+pub(crate) async fn run(shared: Arc<Shared>, deliveries: mpsc::Sender<Delivery>) {
+    let mut this = Claimer {
+        slots: Arc::new(Semaphore::new(shared.options.concurrency)),
+        wakeups: Some(shared.store.subscribe()),
+        shared,
+        deliveries,
+    };
+    while let Some(slots) = this.free_slots().await {
+        // Whatever wakes the worker from here on may be about a job that this claim does not see.
+        if let Some(wakeups) = &mut this.wakeups {
+            wakeups.borrow_and_update();
+        }
+        let (asked, since) = (slots.num_permits(), Instant::now());
+        let Some(mut claimed) = this.claim(asked).await else { return };
+        let jobs = std::mem::take(&mut claimed.jobs);
+        let (found, more) = (jobs.len(), claimed.more || jobs.len() >= asked);
+        this.deliver(jobs, slots, since + this.shared.options.lease).await;
+        if found == 0 {
+            sleep_until(since + EMPTY_PAUSE).await;
+        }
+        if !more {
+            this.idle(claimed.next_due_in).await;
+        }
+    }
+}
+
+struct Claimer {
+    shared: Arc<Shared>,
+    deliveries: mpsc::Sender<Delivery>,
+    /// One permit a slot. A delivery carries its permit until its settlement is handed over.
+    slots: Arc<Semaphore>,
+    /// `None` once the store sends no more: polling goes on.
+    wakeups: Option<watch::Receiver<()>>,
+}
+
+impl Claimer {
+    /// Takes the slots that are free, waiting for the first and, when there is little room, for some more. `None` when
+    /// the worker stops.
+    async fn free_slots(&self) -> Option<OwnedSemaphorePermit> {
+        let mut taken = tokio::select! {
+            biased;
+            () = self.shared.stop.cancelled() => return None,
+            slot = self.slots.clone().acquire_owned() => slot.ok()?,
+        };
+        let most = self.shared.options.concurrency.min(CLAIM_MAX);
+        if let more @ 1.. = permits((most / 4).saturating_sub(1))
+            && let Ok(Ok(gathered)) = timeout(GATHER_MAX, self.slots.clone().acquire_many_owned(more)).await
+        {
+            taken.merge(gathered);
+        }
+        if self.shared.stop.is_cancelled() {
+            return None;
+        }
+        // Nobody else takes slots: those that are free stay free until here.
+        let rest = self.slots.available_permits().min(most - taken.num_permits());
+        if let Ok(rest) = self.slots.clone().try_acquire_many_owned(permits(rest)) {
+            taken.merge(rest);
+        }
+        Some(taken)
+    }
+
+    /// Claims, repeating the call under the same id until it is answered: the answer may have been lost after the jobs
+    /// were leased. That holds at a stop too, since jobs that nobody knows of would each be charged with a crash; so
+    /// `None` comes only once the drain is over.
+    async fn claim(&self, max: usize) -> Option<Claimed> {
+        let options = &self.shared.options;
+        let request = ClaimRequest {
+            id: new_claim_id(),
+            queues: options.queues.clone(),
+            max,
+            worker: options.worker.clone(),
+            lease: options.lease,
+        };
+        let mut backoff = Backoff::new();
+        let answered = async {
+            loop {
+                match self.shared.call(Op::Claim, CALL_MAX, self.shared.store.claim(&request)).await {
+                    Ok(claimed) => return claimed,
+                    Err(_) => sleep(backoff.next()).await,
+                }
+            }
+        };
+        self.shared.abandon.run_until_cancelled(answered).await
+    }
+
+    async fn deliver(&self, jobs: Vec<store::LeasedJob>, mut slots: OwnedSemaphorePermit, until: Instant) {
+        for leased in jobs {
+            metric::claimed(&leased.job.queue);
+            let held = self.shared.leases.hold(leased.lease, until);
+            let slot = match slots.split(1) {
+                Some(slot) => slot,
+                // The store has answered more than it was asked for: the job waits for a slot like any other.
+                None => match self.slots.clone().acquire_owned().await {
+                    Ok(slot) => slot,
+                    Err(_) => return,
+                },
+            };
+            // There is room for as many deliveries as there are slots. Without a receiver, the worker is gone.
+            let _ = self.deliveries.send(Delivery { leased, held, slot }).await;
+        }
+    }
+
+    /// Waits for a reason to claim again: a wake-up, jobs that maintenance has made ready, or the poll interval, which
+    /// alone is enough.
+    async fn idle(&mut self, next_due_in: Option<Duration>) {
+        let poll = at_least_of(0.75, self.shared.options.poll_interval);
+        let wakeups = &mut self.wakeups;
+        let woken = async {
+            match wakeups {
+                Some(wakeups) => wakeups.changed().await,
+                None => pending().await,
+            }
+        };
+        tokio::select! {
+            () = self.shared.stop.cancelled() => {}
+            () = self.shared.ready.notified() => {}
+            () = announce(&self.shared.due, next_due_in) => {}
+            () = sleep(poll) => {}
+            woken = woken => {
+                if woken.is_err() {
+                    self.wakeups = None;
+                }
+            }
+        }
+    }
+}
+
+/// Tells maintenance when the next job is due. Maintenance makes it ready and says so; this never ends.
+async fn announce(due: &Notify, next_due_in: Option<Duration>) {
+    if let Some(wait) = next_due_in {
+        sleep(wait).await;
+        due.notify_one();
+    }
+    pending::<()>().await;
+}
+
+/// A number of permits as tokio counts them; slots are at most 10,000.
+fn permits(slots: usize) -> u32 {
+    u32::try_from(slots).unwrap_or(u32::MAX)
+}
