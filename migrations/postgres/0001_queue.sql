@@ -47,7 +47,7 @@ CREATE TABLE queue.turn (
     PRIMARY KEY (queue, priority)
 ) WITH (fillfactor = 50);
 
--- Order among the jobs of a key at equal priority. Drawn under the lock of the queue, so that it rises with the commits.
+-- Order among the jobs of a key at equal priority.
 CREATE SEQUENCE queue.arrival AS bigint CACHE 1;
 
 -- Live jobs alone.
@@ -74,6 +74,8 @@ CREATE TABLE queue.job (
     token        uuid,
     -- The last lease that was settled: a repeated settlement is told apart from a stale one by it.
     settled      uuid,
+    -- Whether it has checkpoints.
+    has_steps    boolean  NOT NULL DEFAULT false,
     kind         text COLLATE "C" NOT NULL,
     key          text COLLATE "C" NOT NULL,
     class        text COLLATE "C" NOT NULL,
@@ -84,17 +86,34 @@ CREATE TABLE queue.job (
     payload      text COLLATE "C" NOT NULL
 ) WITH (autovacuum_vacuum_scale_factor = 0.05, autovacuum_vacuum_threshold = 5000);
 
+-- Each state has indexes of its own, so that one that is probed for every job is small: those of leased and parked jobs
+-- most of all. Their statements name the state as a constant, and no other index serves them.
+--
 -- Whose turn it is.
-CREATE INDEX job_ready  ON queue.job (queue, priority DESC, pass, arrival) WHERE state = 2;
+CREATE INDEX job_ready      ON queue.job (queue, priority DESC, pass, arrival) WHERE state = 2;
 -- Who has waited longest.
-CREATE INDEX job_age    ON queue.job (queue, ready_at) WHERE state = 2;
--- What of a key is leased, ready and parked, in the order in which it starts.
-CREATE INDEX job_lane   ON queue.job (queue, key, state, priority DESC, arrival);
--- What a claim holds: only leased jobs have a token.
-CREATE INDEX job_token  ON queue.job (queue, token) WHERE token IS NOT NULL;
--- Which leases have expired, and how many a queue has.
-CREATE INDEX job_expiry ON queue.job (queue, expires_at) WHERE state = 1;
-CREATE INDEX job_due    ON queue.job (queue, run_at, id) WHERE state = 0;
+CREATE INDEX job_ready_age  ON queue.job (queue, ready_at) WHERE state = 2;
+-- What of a key is ready, in the order in which it starts: its first job, and the turn of its last.
+CREATE INDEX job_ready_lane ON queue.job (queue, key, priority DESC, arrival) WHERE state = 2;
+-- What of a key is parked, in the order in which it becomes ready.
+CREATE INDEX job_parked     ON queue.job (queue, key, priority DESC, arrival) WHERE state = 3;
+-- How many leases a key has, and a queue: the limits are judged by it alone.
+CREATE INDEX job_leased     ON queue.job (queue, key) WHERE state = 1;
+CREATE INDEX job_due        ON queue.job (queue, run_at, id) WHERE state = 0;
+
+-- What a claim has leased, as long as some of it is: a repeated claim answers it, and a reaper finds by it what has expired.
+-- So a lease costs no index entry of its own, and a renewal none at all.
+CREATE TABLE queue.claimed (
+    token    uuid    NOT NULL PRIMARY KEY,
+    -- No job under the token expires before.
+    check_at bigint  NOT NULL,
+    -- Jobs still leased under the token.
+    held     integer NOT NULL,
+    -- All jobs ever leased under it.
+    ids      uuid[]  NOT NULL
+) WITH (fillfactor = 50);
+ALTER TABLE queue.claimed ALTER COLUMN ids SET STORAGE EXTERNAL;
+CREATE INDEX claimed_check ON queue.claimed (check_at);
 
 CREATE TABLE queue.job_error (
     job     uuid     NOT NULL,
@@ -153,15 +172,17 @@ CREATE INDEX history_finished ON queue.history (finished_at) WHERE state <> 5;
 CREATE INDEX history_dead     ON queue.history (queue, id) WHERE state = 5;
 CREATE TABLE queue.history_other PARTITION OF queue.history DEFAULT;
 
--- Counts for metrics alone: no limit is ever decided by them. Changed under the lock of the queue with the jobs, so that
--- reading them costs the same at any depth.
+-- Counts for metrics alone: no limit is ever decided by them. Changed with the jobs in one transaction, so that reading them
+-- costs the same at any depth; in several rows a queue, so that those who change them do not wait for each other.
 CREATE TABLE queue.depth (
-    queue     integer PRIMARY KEY,
-    scheduled bigint NOT NULL DEFAULT 0,
-    ready     bigint NOT NULL DEFAULT 0,
-    parked    bigint NOT NULL DEFAULT 0,
-    leased    bigint NOT NULL DEFAULT 0,
-    dead      bigint NOT NULL DEFAULT 0
+    queue     integer  NOT NULL,
+    slot      smallint NOT NULL,
+    scheduled bigint   NOT NULL DEFAULT 0,
+    ready     bigint   NOT NULL DEFAULT 0,
+    parked    bigint   NOT NULL DEFAULT 0,
+    leased    bigint   NOT NULL DEFAULT 0,
+    dead      bigint   NOT NULL DEFAULT 0,
+    PRIMARY KEY (queue, slot)
 ) WITH (fillfactor = 50);
 
 -- A job whose wait or lease ends, and where it goes.

@@ -23,7 +23,7 @@ BEGIN
     )) - now_ms INTO next_due_in_ms FROM unnest(queues) a(queue);
 END $$;
 
--- Gives room to the parked jobs of the first keys of a queue after a key, hopping from key to key along the index: how many
+-- Gives room to the parked jobs of the first such keys of a queue after a key, hopping from key to key along the index: how many
 -- became ready, how many keys were looked at, and which was the last.
 CREATE FUNCTION queue.sweep(
     of_queue integer, after text, keys_max integer, per_key integer, OUT freed bigint, OUT seen integer, OUT last text
@@ -33,14 +33,14 @@ DECLARE
 BEGIN
     now_ms := queue.enter(ARRAY[of_queue]);
     WITH RECURSIVE hop(key, n) AS (
-        SELECT (SELECT j.key FROM queue.job j WHERE j.queue = of_queue AND j.key > after ORDER BY j.key LIMIT 1), 1
+        SELECT (SELECT j.key FROM queue.job j WHERE j.state = 3 AND j.queue = of_queue AND j.key > after ORDER BY j.key LIMIT 1), 1
         UNION ALL
-        SELECT (SELECT j.key FROM queue.job j WHERE j.queue = of_queue AND j.key > h.key ORDER BY j.key LIMIT 1), h.n + 1
+        SELECT (SELECT j.key FROM queue.job j WHERE j.state = 3 AND j.queue = of_queue AND j.key > h.key ORDER BY j.key LIMIT 1), h.n + 1
         FROM hop h WHERE h.key IS NOT NULL AND h.n < keys_max
     )
     SELECT array_agg(h.key ORDER BY h.n), count(*), max(h.key) INTO keys, seen, last FROM hop h WHERE h.key IS NOT NULL;
     freed := CASE WHEN seen = 0 THEN 0 ELSE queue.unpark(
-        array_fill(of_queue, ARRAY[seen]), keys, array_fill(per_key, ARRAY[seen]), now_ms
+        array_fill(of_queue, ARRAY[seen]), keys, array_fill(per_key, ARRAY[seen]), true, now_ms
     ) END;
 END $$;
 
@@ -48,16 +48,16 @@ CREATE FUNCTION queue.fill_key(of_queue integer, of_key text, most integer) RETU
 DECLARE
     now_ms bigint := queue.enter(ARRAY[of_queue]);
 BEGIN
-    RETURN queue.unpark(ARRAY[of_queue], ARRAY[of_key], ARRAY[most], now_ms);
+    RETURN queue.unpark(ARRAY[of_queue], ARRAY[of_key], ARRAY[most], true, now_ms);
 END $$;
 
 CREATE FUNCTION queue.expire_unique(most integer) RETURNS bigint LANGUAGE plpgsql AS $$
 DECLARE
-    now_ms bigint := queue.enter(ARRAY(SELECT q.id FROM queue.queue q)); gone bigint;
+    now_ms bigint := queue.enter('{}'); gone bigint;
 BEGIN
     WITH ended AS MATERIALIZED (
         SELECT k.ctid AS at FROM queue.unique_key k
-        WHERE k.until IS NOT NULL AND k.until <= now_ms ORDER BY k.until LIMIT most
+        WHERE k.until IS NOT NULL AND k.until <= now_ms ORDER BY k.until LIMIT most FOR UPDATE SKIP LOCKED
     )
     DELETE FROM queue.unique_key k WHERE k.ctid = ANY (ARRAY(SELECT e.at FROM ended e));
     GET DIAGNOSTICS gone = ROW_COUNT;
@@ -65,12 +65,8 @@ BEGIN
 END $$;
 
 CREATE FUNCTION queue.define_queue(of_name text, new_limit bigint) RETURNS void LANGUAGE sql VOLATILE AS $$
-    WITH made AS (
-        INSERT INTO queue.queue (name, job_limit) VALUES (of_name, new_limit)
-        ON CONFLICT (name) DO UPDATE SET job_limit = excluded.job_limit
-        RETURNING id
-    )
-    INSERT INTO queue.depth (queue) SELECT m.id FROM made m ON CONFLICT DO NOTHING
+    INSERT INTO queue.queue (name, job_limit) VALUES (of_name, new_limit)
+    ON CONFLICT (name) DO UPDATE SET job_limit = excluded.job_limit
 $$;
 
 -- Sets the limit of a queue (no class, no key), a class or a key. Claims wait for it, and see it.
@@ -94,8 +90,6 @@ END $$;
 -- Pauses or resumes a queue (no key) or a key. The time of a pause does not count as waiting.
 CREATE FUNCTION queue.set_paused(of_queue integer, of_key text, pausing boolean) RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
-    -- Variables, since with a constant the planner may take an index of that state alone and walk it for one key.
-    is_ready CONSTANT smallint := 2;
     now_ms bigint := queue.enter(ARRAY[of_queue]);
 BEGIN
     IF of_key IS NULL THEN
@@ -109,7 +103,10 @@ BEGIN
     DELETE FROM queue.key_override o
     WHERE o.queue = of_queue AND o.key = of_key AND o.job_limit IS NULL AND NOT o.paused;
     IF NOT pausing THEN
-        UPDATE queue.job j SET ready_at = now_ms WHERE j.queue = of_queue AND j.key = of_key AND j.state = is_ready;
+        UPDATE queue.job j SET ready_at = now_ms WHERE j.ctid = ANY (ARRAY(
+            SELECT w.ctid FROM queue.job w WHERE w.queue = of_queue AND w.key = of_key AND w.state = 2
+            ORDER BY w.priority DESC, w.arrival
+        ));
     END IF;
 END $$;
 
@@ -119,7 +116,7 @@ DECLARE
     now_ms bigint; found_job queue.job;
 BEGIN
     now_ms := queue.enter(ARRAY[(SELECT j.queue FROM queue.job j WHERE j.id = of_job)]);
-    SELECT j.* INTO found_job FROM queue.job j WHERE j.id = of_job;
+    SELECT j.* INTO found_job FROM queue.job j WHERE j.id = of_job FOR UPDATE;
     IF found_job.id IS NULL THEN
         RETURN false;
     END IF;
@@ -133,30 +130,39 @@ BEGIN
     )::queue.ending], now_ms);
     -- A ready job held room that the next of its key gets.
     RETURN found_job.key <> ''
-        AND queue.unpark(ARRAY[found_job.queue], ARRAY[found_job.key], ARRAY[1], now_ms) > 0;
+        AND queue.unpark(ARRAY[found_job.queue], ARRAY[found_job.key], ARRAY[1], true, now_ms) > 0;
 END $$;
 
--- Brings finished jobs back with a fresh budget; the caller has seen that their unique keys are free.
-CREATE FUNCTION queue.revive(ids uuid[], now_ms bigint) RETURNS void LANGUAGE plpgsql AS $$
+-- Brings finished jobs back with a fresh budget, as scheduled for now, as far as they get their unique keys; which.
+CREATE FUNCTION queue.revive(ids uuid[], now_ms bigint) RETURNS uuid[] LANGUAGE plpgsql AS $$
 DECLARE
-    queues integer[]; froms smallint[]; tos smallint[];
+    free uuid[]; queues integer[]; froms smallint[];
 BEGIN
-    WITH gone AS (DELETE FROM queue.history h WHERE h.id = ANY (ids) RETURNING h.*),
+    WITH asked AS MATERIALIZED (
+        SELECT h.id, h.queue, h.unique_key FROM queue.history h WHERE h.id = ANY (ids)
+    ), taken AS (
+        INSERT INTO queue.unique_key AS k (queue, key, job)
+        SELECT DISTINCT ON (a.queue, a.unique_key) a.queue, a.unique_key, a.id FROM asked a
+        WHERE a.unique_key IS NOT NULL ORDER BY a.queue, a.unique_key, a.id
+        ON CONFLICT (queue, key) DO UPDATE SET job = excluded.job, until = NULL WHERE k.until <= now_ms
+        RETURNING job
+    )
+    SELECT array_agg(f.id ORDER BY f.id) INTO free
+    FROM (SELECT a.id FROM asked a WHERE a.unique_key IS NULL UNION ALL SELECT t.job FROM taken t) f;
+    WITH gone AS (DELETE FROM queue.history h WHERE h.id = ANY (free) RETURNING h.*),
     back AS (
         INSERT INTO queue.job (
             id, pass, arrival, created_at, timeout_ms, attempt, max_attempts, crashes, queue, state, priority, weight,
-            run_at, unique_ms, settled, kind, key, class, unique_key, trace_parent, payload
+            run_at, unique_ms, settled, has_steps, kind, key, class, unique_key, trace_parent, payload
         )
         SELECT g.id, 0, 0, g.created_at, g.timeout_ms, 1, g.max_attempts, 0, g.queue, 0, g.priority, g.weight, now_ms,
-               g.unique_ms, g.settled, g.kind, g.key, g.class, g.unique_key, g.trace_parent, g.payload
+               g.unique_ms, g.settled, (SELECT true FROM queue.checkpoint c WHERE c.job = g.id LIMIT 1) IS NOT NULL, g.kind,
+               g.key, g.class, g.unique_key, g.trace_parent, g.payload
         FROM gone g
-    ), taken AS (
-        INSERT INTO queue.unique_key (queue, key, job)
-        SELECT g.queue, g.unique_key, g.id FROM gone g WHERE g.unique_key IS NOT NULL
-        ON CONFLICT (queue, key) DO UPDATE SET job = excluded.job, until = NULL
     )
-    SELECT array_agg(g.queue), array_agg(g.state), array_agg(0::smallint) INTO queues, froms, tos FROM gone g;
-    PERFORM queue.count_moves(queues, froms, tos);
+    SELECT array_agg(g.queue), array_agg(g.state) INTO queues, froms FROM gone g;
+    PERFORM queue.count_moves(queues, froms, array_fill(0::smallint, ARRAY[coalesce(cardinality(queues), 0)]));
+    RETURN coalesce(free, '{}');
 END $$;
 
 -- Starts a scheduled job now, and a dead or cancelled one anew: 0 done, 1 no such job, 2 not to be retried in its state,
@@ -180,14 +186,10 @@ BEGIN
     IF answer > 0 OR state IN (2, 3) THEN
         RETURN;
     END IF;
-    IF state IN (5, 6) THEN
-        SELECT k.job INTO holder FROM queue.unique_key k
-        WHERE k.queue = of_queue AND k.key = of_unique AND (k.until IS NULL OR k.until > now_ms);
-        IF holder IS NOT NULL THEN
-            answer := 3;
-            RETURN;
-        END IF;
-        PERFORM queue.revive(ARRAY[of_job], now_ms);
+    IF state IN (5, 6) AND cardinality(queue.revive(ARRAY[of_job], now_ms)) = 0 THEN
+        answer := 3;
+        SELECT k.job INTO holder FROM queue.unique_key k WHERE k.queue = of_queue AND k.key = of_unique;
+        RETURN;
     END IF;
     woke := queue.place_due(ARRAY[of_job], now_ms);
 END $$;
@@ -222,7 +224,7 @@ BEGIN
         INTO seen, ids FROM numbered n;
         more := more OR seen > most - replayed;
         IF ids IS NOT NULL THEN
-            PERFORM queue.revive(ids, now_ms);
+            ids := queue.revive(ids, now_ms);
             woke := queue.place_due(ids, now_ms) OR woke;
             replayed := replayed + cardinality(ids);
         END IF;

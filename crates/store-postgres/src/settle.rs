@@ -1,4 +1,5 @@
 use job::{Attempt, AttemptError, Transition};
+use sqlx::postgres::PgRow;
 use store::{SETTLE_MAX, Settled, Settlement, StoreError};
 use uuid::Uuid;
 
@@ -49,9 +50,21 @@ pub(crate) async fn settle(shared: &Shared, settlements: &[&Settlement]) -> Resu
         .bind(batch.error_messages);
     let row = shared.database.row("settle", query).await?;
     shared.woke(column(&row, 1)?);
-    shared.flush().await?;
+    tokio::try_join!(shared.flush(), fill(shared, &row))?;
     let answers: Vec<bool> = column(&row, 0)?;
     Ok(answers.into_iter().map(|holds| if holds { Settled::Applied } else { Settled::LeaseLost }).collect())
+}
+
+/// Gives the room that has become free to parked jobs, in a transaction after the one that has freed it.
+async fn fill(shared: &Shared, settled: &PgRow) -> Result<(), StoreError> {
+    let Some(queues) = column::<Option<Vec<i32>>>(settled, 2)? else { return Ok(()) };
+    let query = sqlx::query(sql::FILL)
+        .bind(queues)
+        .bind(column::<Vec<String>>(settled, 3)?)
+        .bind(column::<Vec<i32>>(settled, 4)?)
+        .bind(shared.max_wait_ms);
+    shared.woke(column(&shared.database.row("unpark", query).await?, 0)?);
+    Ok(())
 }
 
 impl Batch {
