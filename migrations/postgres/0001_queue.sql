@@ -67,6 +67,7 @@ CREATE TABLE queue.job (
     cancel       smallint,
     run_at       bigint,
     ready_at     bigint,
+    -- When its last attempt started; kept when that ends.
     leased_at    bigint,
     expires_at   bigint,
     unique_ms    bigint,
@@ -160,6 +161,8 @@ CREATE TABLE queue.history (
     -- The code of why it is dead or cancelled.
     reason       smallint,
     unique_ms    bigint,
+    -- When its last attempt started; NULL when none has.
+    leased_at    bigint,
     settled      uuid,
     kind         text COLLATE "C" NOT NULL,
     key          text COLLATE "C" NOT NULL,

@@ -264,10 +264,10 @@ BEGIN
     ), kept AS (
         INSERT INTO queue.history (
             id, created_at, finished_at, timeout_ms, attempt, max_attempts, crashes, queue, state, priority, weight,
-            reason, unique_ms, settled, kind, key, class, unique_key, trace_parent, payload
+            reason, unique_ms, leased_at, settled, kind, key, class, unique_key, trace_parent, payload
         )
         SELECT g.id, g.created_at, now_ms, g.timeout_ms, g.attempts, g.max_attempts, g.all_crashes, g.queue, g.ends_as,
-               g.priority, g.weight, g.reason, g.unique_ms, coalesce(g.token, g.settled), g.kind, g.key, g.class,
+               g.priority, g.weight, g.reason, g.unique_ms, g.leased_at, coalesce(g.token, g.settled), g.kind, g.key, g.class,
                g.unique_key, g.trace_parent, g.payload
         FROM gone g
     )
@@ -275,7 +275,7 @@ BEGIN
     DELETE FROM queue.checkpoint c USING gone g WHERE g.has_steps AND g.ends_as <> 5 AND c.job = g.id;
     UPDATE queue.job j
     SET state = u.state, run_at = u.run_at, ready_at = CASE WHEN u.state = 2 THEN now_ms END, settled = j.token,
-        token = NULL, worker = NULL, leased_at = NULL, expires_at = NULL, cancel = NULL, attempt = u.attempt,
+        token = NULL, worker = NULL, expires_at = NULL, cancel = NULL, attempt = u.attempt,
         crashes = u.crashes
     FROM unnest(rows) u
     WHERE u.state < 4 AND j.id = u.id;

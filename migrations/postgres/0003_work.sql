@@ -330,7 +330,8 @@ BEGIN
                 END IF;
                 EXIT WHEN NOT seen.more;
             END LOOP;
-            more := more OR coalesce(seen.more, false);
+            -- Whatever is ready, a full queue starts nothing.
+            more := more OR (coalesce(seen.more, false) AND (q.job_limit IS NULL OR room > 0 OR left_over <= 0));
             IF left_over <= 0 THEN
                 more := true;
                 EXIT;
@@ -402,10 +403,10 @@ BEGIN
     ), kept AS (
         INSERT INTO queue.history (
             id, created_at, finished_at, timeout_ms, attempt, max_attempts, crashes, queue, state, priority, weight,
-            reason, unique_ms, settled, kind, key, class, unique_key, trace_parent, payload
+            reason, unique_ms, leased_at, settled, kind, key, class, unique_key, trace_parent, payload
         )
         SELECT g.id, g.created_at, now_ms, g.timeout_ms, g.attempt, g.max_attempts, g.crashes, g.queue, 4, g.priority,
-               g.weight, NULL, g.unique_ms, g.token, g.kind, g.key, g.class, g.unique_key, g.trace_parent, g.payload
+               g.weight, NULL, g.unique_ms, g.leased_at, g.token, g.kind, g.key, g.class, g.unique_key, g.trace_parent, g.payload
         FROM gone g
     )
     SELECT array_agg(g.token), array_agg(g.queue), array_agg(g.key), array_agg(g.id) FILTER (WHERE g.has_steps),
@@ -452,7 +453,7 @@ BEGIN
                 ELSE 2
             END::smallint AS ends_as
         FROM (
-            SELECT u.*, row_number() OVER (PARTITION BY u.job, u.token ORDER BY u.nth) AS nth_of_job
+            SELECT u.*, row_number() OVER (PARTITION BY u.job, u.with_token ORDER BY u.nth) AS nth_of_job
             FROM unnest(jobs, tokens, actions, reasons, delays_ms, more_attempts, more_crashes, error_attempts, error_kinds,
                         error_messages)
                 WITH ORDINALITY u(job, with_token, action, because, delay_ms, more_attempts, more_crashes, error_attempt,

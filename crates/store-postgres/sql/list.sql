@@ -19,7 +19,7 @@ FROM (
     (SELECT
         j.id, q.name, j.kind, j.payload, j.priority, j.weight, j.key, j.class, j.unique_key, j.unique_ms, j.attempt,
     j.max_attempts, j.crashes, j.timeout_ms, j.trace_parent, j.created_at,
-        j.state, NULL, NULL, NULL, NULL, NULL, j.reason, j.finished_at
+        j.state, NULL, NULL, NULL, j.leased_at, NULL, j.reason, j.finished_at
     FROM queue.history j JOIN queue.queue q ON q.id = j.queue
     WHERE ($1::uuid IS NULL OR j.id < $1) AND ($2::text IS NULL OR q.name = $2) AND ($3::smallint IS NULL OR j.state = $3)
       AND ($4::text IS NULL OR j.kind = $4) AND ($5::text IS NULL OR j.key = $5)

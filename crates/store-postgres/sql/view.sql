@@ -17,7 +17,7 @@ FROM (
     SELECT
         j.id, q.name, j.kind, j.payload, j.priority, j.weight, j.key, j.class, j.unique_key, j.unique_ms, j.attempt,
     j.max_attempts, j.crashes, j.timeout_ms, j.trace_parent, j.created_at,
-        j.state, NULL, NULL, NULL, NULL, NULL, j.reason, j.finished_at
+        j.state, NULL, NULL, NULL, j.leased_at, NULL, j.reason, j.finished_at
     FROM queue.history j JOIN queue.queue q ON q.id = j.queue
     WHERE j.id = $1
 ) v
