@@ -143,7 +143,7 @@ async fn late_indexes_are_there_after_the_opening() {
 async fn a_newer_schema_is_refused_with_what_to_do() {
     let database = Database::fresh(server_url()).await;
     open(&database.url).await.unwrap();
-    database.execute("insert into ledger.migration values (999, 'later', now(), true, '\\x00', 0)").await;
+    database.pretend_newer("ledger").await;
     let error = open(&database.url).await.unwrap_err();
     assert!(matches!(error, LedgerError::Schema(_)), "{error:?}");
     let error = error.to_string();

@@ -25,6 +25,11 @@ impl Database {
         execute(&self.url, sql).await;
     }
 
+    /// Notes in a schema of ours that a step was applied which no program knows yet.
+    pub async fn pretend_newer(&self, schema: &str) {
+        self.execute(&format!("INSERT INTO {schema}.migration VALUES (999, 'later', now(), true, '\\x00', 0)")).await;
+    }
+
     /// The first column of the rows that a statement answers, each as text.
     pub async fn texts(&self, sql: &str) -> Vec<String> {
         let mut connection = PgConnection::connect(&self.url).await.unwrap();

@@ -56,7 +56,7 @@ impl Fault {
     /// A connection was not made.
     pub(crate) fn connecting(address: &Address, error: sqlx::Error) -> Self {
         match &error {
-            sqlx::Error::Io(e) => Self::Unavailable { what: no_answer(address, e), source: Some(error) },
+            sqlx::Error::Io(e) => Self::away(no_answer(address, e)),
             sqlx::Error::Tls(e) => Self::Setup(format!("{address} and this program find no encryption in common: {e}")),
             sqlx::Error::Database(inner) => {
                 let (code, text) = (inner.code().unwrap_or_default(), inner.message());
@@ -94,7 +94,7 @@ impl Fault {
 fn no_answer(address: &Address, error: &io::Error) -> String {
     match error.kind() {
         io::ErrorKind::ConnectionRefused => format!("no server listens at {address}"),
-        _ => format!("{address} cannot be reached"),
+        _ => format!("{address} cannot be reached: {error}"),
     }
 }
 
