@@ -36,9 +36,11 @@ pub(crate) async fn list(shared: &Shared, filter: &JobFilter) -> Result<JobPage,
 fn view(row: &PgRow) -> Result<JobView, StoreError> {
     let details = JOB_COLUMNS + STATE_COLUMNS;
     let steps: Option<Vec<String>> = column(row, details + 4)?;
+    let started_at = column::<Option<i64>>(row, JOB_COLUMNS + 4)?.map(units::timestamp).transpose()?;
     Ok(JobView {
         job: rows::job(row)?,
         state: state(row)?,
+        started_at,
         errors: errors(row, details)?,
         checkpoints: steps.unwrap_or_default(),
     })
