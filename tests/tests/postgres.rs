@@ -11,7 +11,7 @@ mod support;
 
 use std::{collections::BTreeSet, path::Path, process::Command, time::Instant};
 
-use postgres_testing::{Database, Server, server_url};
+use postgres_testing::{Database, Pooler, Server, server_url};
 use support::{Api, DEADLINE, FakeModel, Process, Repo, Service, block_on, reviewfleet, run, until};
 
 /// Jobs that each worker runs at once.
@@ -101,6 +101,37 @@ fn a_database_that_goes_away_is_a_503_and_what_was_accepted_is_kept() {
     let recorded = recorded(&database);
     assert_eq!(recorded.into_iter().collect::<BTreeSet<_>>(), jobs.into_iter().collect());
     assert!(api.process.runs() && worker.runs(), "nothing had to be started again");
+}
+
+#[test]
+fn a_fleet_behind_a_pooler_reviews() {
+    const WORKERS: usize = 6;
+    let database = block_on(Database::fresh(server_url()));
+    let bouncer = Pooler::start(server_url(), &["default_pool_size=5"]);
+    let url = bouncer.url_of(&database.name);
+    let (repo, commits) = Repo::with_commits(30);
+    let model = FakeModel::holding_after(usize::MAX);
+    let dir = folder(&repo, &model);
+    let file = dir.path().join("workers.toml");
+    let config = std::fs::read_to_string(&file).unwrap();
+    let store = format!("[store]\ntransaction_pooler = true\nlisten_url = \"{}\"\n", database.url);
+    std::fs::write(file, store + &config).unwrap();
+
+    let api = Api::start(dir.path(), &url);
+    // All at once, so that their migrations meet each other's server processes.
+    let workers: Vec<Process> = (0..WORKERS)
+        .map(|i| Process::start("reviewfleet-worker", dir.path(), &url, &format!("worker-{i}.log")))
+        .collect();
+    let jobs: Vec<String> = commits.iter().map(|head| api.review(head, "ann")).collect();
+    for job in &jobs {
+        assert_eq!(api.ended(job)["state"], "completed");
+    }
+    for worker in &workers {
+        worker.has_logged("the worker starts");
+    }
+    assert_eq!(recorded(&database).len(), commits.len());
+    let connections = block_on(database.connections());
+    assert!(connections <= 5 + WORKERS + 1, "the pool, and a listener a process: {connections}");
 }
 
 #[test]
