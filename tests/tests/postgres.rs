@@ -185,6 +185,13 @@ fn the_operators_commands_work_on_postgres() {
         "{err}"
     );
 
+    let nobody = "postgres://nobody@127.0.0.1:1/nowhere";
+    let begun = Instant::now();
+    let (code, _, err) = command(place, nobody, "migrate");
+    assert_eq!(code, 1);
+    assert!(err.contains(&format!("no server listens at {nobody}")), "{err}");
+    assert!(begun.elapsed() < DEADLINE / 4, "a command does not wait: {:?}", begun.elapsed());
+
     let api = Api::start(place, url);
     let _worker = Process::start("reviewfleet-worker", place, url, "worker.log");
     let jobs: Vec<String> = commits.iter().map(|head| api.review(head, "ann")).collect();

@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use anyhow::Result;
 use fleet::{Config, Fleet, Place};
 use serde_json::json;
@@ -5,7 +7,9 @@ use serde_json::json;
 use crate::output::Output;
 
 /// Opening the stores makes them, or brings them to this program's schema; a newer one is refused.
-pub async fn run(config: Config, out: &mut Output) -> Result<()> {
+pub async fn run(mut config: Config, out: &mut Output) -> Result<()> {
+    // Whoever has typed it would rather read at once what is wrong.
+    config.store.connect_wait = Duration::ZERO;
     let fleet = Fleet::open(config).await?;
     let place = Place::of(&fleet.config.store).to_string();
     if out.is_json() {
