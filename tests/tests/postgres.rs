@@ -21,7 +21,7 @@ const SLOTS: usize = 8;
 fn folder(repo: &Repo, model: &FakeModel) -> tempfile::TempDir {
     let dir = tempfile::tempdir().unwrap();
     let config = format!(
-        "[api]\nlisten = \"127.0.0.1:0\"\n# Longer than the store takes to give up.\nrequest_timeout_ms = 20000\n\
+        "[api]\nlisten = \"127.0.0.1:0\"\n\
          [worker]\nconcurrency = {SLOTS}\nlease_secs = 2\npoll_interval_ms = 100\n[retry]\nbase_ms = 100\n\
          [forge.repositories]\n\"acme/widgets\" = {:?}\n\
          [models.fake]\nprovider = \"openai\"\nmodel = \"fake-1\"\nbase_url = \"{}\"\n\

@@ -11,7 +11,7 @@ mod sqlite;
 use async_trait::async_trait;
 use job::JobId;
 
-pub use self::postgres::{PostgresLedger, PostgresOptions};
+pub use self::postgres::PostgresLedger;
 pub use error::LedgerError;
 pub use record::{
     LIST_MAX, NewReview, Recorded, ReviewFilter, ReviewId, ReviewRecord, USAGE_MAX, Usage, UsageFilter, UsageSum,

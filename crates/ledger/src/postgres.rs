@@ -1,6 +1,6 @@
 use async_trait::async_trait;
 use job::JobId;
-use postgres::{Address, Database, Fault, Index, PoolOptions, Schema, Step};
+use postgres::{Address, Database, Fault, Index, Schema, Step};
 use sqlx::{
     Postgres,
     postgres::{PgArguments, PgRow},
@@ -32,15 +32,6 @@ const SCHEMA: Schema = Schema {
     ],
 };
 
-/// Where the ledger stands, and how many connections it may have.
-#[derive(Debug, Clone)]
-pub struct PostgresOptions {
-    /// The database.
-    pub address: Address,
-    /// The pool.
-    pub pool: PoolOptions,
-}
-
 /// The ledger in a Postgres database, in its schema `ledger`: one place for the workers of all machines. Clones share
 /// connections.
 #[derive(Debug, Clone)]
@@ -49,10 +40,11 @@ pub struct PostgresLedger {
 }
 
 impl PostgresLedger {
-    /// Connects and brings the schema up to date.
-    pub async fn open(options: &PostgresOptions) -> Result<Self, LedgerError> {
-        SCHEMA.migrate(&options.address).await.map_err(fault("open it"))?;
-        Ok(Self { database: Database::new(&options.address, options.pool) })
+    /// Brings the schema in the database at this address up to date, on a connection of its own that ends with it; all
+    /// other calls go by the connections of `database`, which another part of the process may use as well.
+    pub async fn open(address: &Address, database: Database) -> Result<Self, LedgerError> {
+        SCHEMA.migrate(address).await.map_err(fault("open it"))?;
+        Ok(Self { database })
     }
 
     /// Ends the connections, once the calls in flight are answered. Dropping the ledger does the same in the background.

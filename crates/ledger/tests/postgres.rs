@@ -7,8 +7,8 @@ mod suite;
 use std::{sync::Arc, time::Instant};
 
 use async_trait::async_trait;
-use ledger::{Ledger, LedgerError, PostgresLedger, PostgresOptions, Recorded, ReviewFilter};
-use postgres::PoolOptions;
+use ledger::{Ledger, LedgerError, PostgresLedger, Recorded, ReviewFilter};
+use postgres::{Address, PoolOptions};
 use postgres_testing::{Database, Pooler, Server, server_url};
 
 /// Fewer connections than a case has callers at once.
@@ -16,13 +16,14 @@ const CONNECTIONS: u32 = 2;
 
 struct Direct(Database);
 
-fn options(url: &str, transaction_pooler: bool) -> PostgresOptions {
+async fn open_through(url: &str, transaction_pooler: bool) -> Result<PostgresLedger, LedgerError> {
+    let address: Address = url.parse().unwrap();
     let pool = PoolOptions { connections_max: CONNECTIONS, transaction_pooler };
-    PostgresOptions { address: url.parse().unwrap(), pool }
+    PostgresLedger::open(&address, postgres::Database::new(&address, pool)).await
 }
 
 async fn open(url: &str) -> Result<PostgresLedger, LedgerError> {
-    PostgresLedger::open(&options(url, false)).await
+    open_through(url, false).await
 }
 
 async fn age(database: &Database, millis: i64) {
@@ -56,7 +57,7 @@ mod pooled {
     impl suite::Bed for Pooled {
         async fn open(&self) -> Arc<dyn Ledger> {
             let url = self.1.url_of(&self.0.name);
-            Arc::new(PostgresLedger::open(&options(&url, true)).await.unwrap())
+            Arc::new(open_through(&url, true).await.unwrap())
         }
 
         async fn age(&self, millis: i64) {

@@ -41,6 +41,11 @@ impl Database {
         Self { pool, transaction_pooler: options.transaction_pooler }
     }
 
+    /// The connections of another part of the process, which has bounded them.
+    pub const fn over(pool: PgPool, transaction_pooler: bool) -> Self {
+        Self { pool, transaction_pooler }
+    }
+
     /// Runs one statement, which is a transaction of its own, and answers its rows.
     pub async fn rows(&self, what: &'static str, query: Query<'_, Postgres, PgArguments>) -> Result<Vec<PgRow>, Fault> {
         let fault = |e| Fault::calling(what, e);

@@ -15,6 +15,7 @@ statements! {
     EXPIRE_UNIQUE = "expire_unique",
     FILL_KEY = "fill_key",
     FLUSH = "flush",
+    FORGET = "forget",
     LEASED = "leased",
     LIST = "list",
     MIGRATE_LOCK = "migrate_lock",

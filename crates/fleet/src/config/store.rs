@@ -31,10 +31,10 @@ pub struct StoreConfig {
     /// Whether `url` is that of a pooler in transaction mode.
     pub transaction_pooler: bool,
     /// Most connections of an API process, the listener's among them.
-    #[serde(deserialize_with = "whole::<4, 1_000, _, _>")]
+    #[serde(deserialize_with = "whole::<2, 1_000, _, _>")]
     pub api_connections: u32,
     /// Most connections of a worker process, the listener's among them.
-    #[serde(deserialize_with = "whole::<4, 1_000, _, _>")]
+    #[serde(deserialize_with = "whole::<2, 1_000, _, _>")]
     pub worker_connections: u32,
     /// How long a process that starts waits for the database to be there.
     #[serde(rename = "connect_wait_secs", deserialize_with = "secs::<0, 3_600, _>")]
@@ -73,7 +73,7 @@ impl Default for StoreConfig {
             listen_url: None,
             transaction_pooler: false,
             api_connections: 20,
-            worker_connections: 4,
+            worker_connections: 2,
             connect_wait: Duration::from_secs(30),
             data_dir: "reviewfleet-data".into(),
         }

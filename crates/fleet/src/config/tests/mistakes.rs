@@ -110,8 +110,8 @@ pub const MISTAKES: &[(&str, &str)] = &[
         "workers.toml:2: store.transaction_pooler = true: no wake-up comes through a pooler in transaction mode: name the server's own address in store.listen_url or DATABASE_LISTEN_URL as well",
     ),
     (
-        "[store]\nworker_connections = 3",
-        "workers.toml:2: store.worker_connections = 3: invalid value: integer `3`, expected a whole number from 4 to 1000",
+        "[store]\nworker_connections = 1",
+        "workers.toml:2: store.worker_connections = 1: invalid value: integer `1`, expected a whole number from 2 to 1000",
     ),
     ("[store]\ndata_dir = \"\"", r#"workers.toml:2: store.data_dir = "": expected the path of a folder"#),
     (
