@@ -30,6 +30,12 @@ impl Database {
         self.execute(&format!("INSERT INTO {schema}.migration VALUES (999, 'later', now(), true, '\\x00', 0)")).await;
     }
 
+    /// Forgets that the last step of a schema of ours was applied, as a restore of a part of a backup does.
+    pub async fn forget_last_step(&self, schema: &str) {
+        let last = format!("(SELECT max(version) FROM {schema}.migration)");
+        self.execute(&format!("DELETE FROM {schema}.migration WHERE version = {last}")).await;
+    }
+
     /// The first column of the rows that a statement answers, each as text.
     pub async fn texts(&self, sql: &str) -> Vec<String> {
         let mut connection = PgConnection::connect(&self.url).await.unwrap();

@@ -88,7 +88,18 @@ fn not_migrated(migrator: &Migrator, error: MigrateError) -> StoreError {
         MigrateError::VersionMismatch(version) => StoreError::Schema(format!(
             "the queue has a schema version {version} that differs from this program's: it was made by a changed program"
         )),
+        MigrateError::ExecuteMigration(error, step) if is_about_the_schema(&error) => StoreError::Schema(format!(
+            "step {step} of the queue's schema cannot be applied, since the schema is half migrated or was changed by hand: \
+             {error}. Restore a backup, or drop the schema \"queue\" if nothing in it is needed"
+        )),
         MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _) => fault("migrate Postgres")(error),
         other => StoreError::Schema(format!("the queue cannot be migrated: {other}")),
     }
+}
+
+/// Whether a statement did not fit what is there: class 42 of
+/// <https://www.postgresql.org/docs/current/errcodes-appendix.html>, but for a missing privilege.
+fn is_about_the_schema(error: &sqlx::Error) -> bool {
+    let code = error.as_database_error().and_then(sqlx::error::DatabaseError::code).unwrap_or_default();
+    code.starts_with("42") && code != "42501"
 }

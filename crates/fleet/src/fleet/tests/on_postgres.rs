@@ -68,8 +68,13 @@ async fn what_nobody_but_an_operator_mends_is_refused_at_once_with_what_to_do() 
         Fleet::open(named(&newer.url, "")).await.unwrap();
         newer.pretend_newer(schema).await;
     }
-    let half = Database::fresh(server_url()).await;
-    half.execute("CREATE SCHEMA queue").await;
+    let [half_ledger, half_queue] = [Database::fresh(server_url()).await, Database::fresh(server_url()).await];
+    for (half, schema) in [(&half_ledger, "ledger"), (&half_queue, "queue")] {
+        Fleet::open(named(&half.url, "")).await.unwrap();
+        half.forget_last_step(schema).await;
+    }
+    let foreign = Database::fresh(server_url()).await;
+    foreign.execute("CREATE SCHEMA queue").await;
     let pooled = format!(
         "[store]\ntransaction_pooler = true\nlisten_url = \"{}\"",
         bouncer.url_of(&Database::fresh(server_url()).await.name)
@@ -81,7 +86,9 @@ async fn what_nobody_but_an_operator_mends_is_refused_at_once_with_what_to_do() 
         (named(&bouncer.url, &pooled), "(listen_url) does not hear what is said at"),
         (named(&newer_ledger.url, ""), "was made by a newer version of reviewfleet: it has step 999"),
         (named(&newer_queue.url, ""), "999"),
-        (named(&half.url, ""), "the schema \"queue\" in this database belongs to another program"),
+        (named(&half_ledger.url, ""), "half migrated or was changed by hand"),
+        (named(&half_queue.url, ""), "half migrated or was changed by hand"),
+        (named(&foreign.url, ""), "the schema \"queue\" in this database belongs to another program"),
     ] {
         let refused = refused(config).await;
         assert!(refused.contains(says), "{refused}");
