@@ -184,7 +184,7 @@ impl Problem {
                 tracing::warn!(error = chain(error), "the ledger does not answer");
                 Self::new(ProblemKind::LedgerUnavailable, "The ledger is away or full. Repeat the request.")
             }
-            LedgerError::Schema(_) | LedgerError::Corrupt(_) => Self::internal(error),
+            LedgerError::Setup(_) | LedgerError::Schema(_) | LedgerError::Corrupt(_) => Self::internal(error),
         }
     }
 }

@@ -12,7 +12,9 @@ use crate::{database::Database, error::fault, sql};
 /// Statements that a connection keeps prepared: all that this crate has.
 const STATEMENTS_MAX: usize = 64;
 /// How long a call waits for a connection before it answers `Unavailable`.
-const ACQUIRE_WAIT: Duration = Duration::from_secs(10);
+const ACQUIRE_WAIT: Duration = Duration::from_secs(2);
+/// A connection that nobody has used for so long is closed, so that a quiet process leaves the server to others.
+const IDLE: Duration = Duration::from_secs(30);
 
 pub(crate) fn parse(url: &str) -> Result<PgConnectOptions, StoreError> {
     let options = PgConnectOptions::from_str(url).map_err(fault("the address of Postgres"))?;
@@ -28,6 +30,7 @@ pub(crate) async fn open(options: PgConnectOptions, connections: u32, pooled: bo
     let pool: PgPool = PgPoolOptions::new()
         .max_connections(connections)
         .acquire_timeout(ACQUIRE_WAIT)
+        .idle_timeout(IDLE)
         .test_before_acquire(false)
         .connect_with(options)
         .await
@@ -47,8 +50,12 @@ async fn migrate(connection: &mut PgConnection) -> Result<(), StoreError> {
     if foreign {
         return Err(StoreError::Schema("the schema \"queue\" in this database belongs to another program".into()));
     }
+    // The migrator prepares its statements under names. Behind a pooler in transaction mode the server process is not this
+    // connection's own: another one may have left the same names there, and the next would find these.
+    sqlx::raw_sql(sql::FORGET).execute(&mut *tx).await.map_err(&what)?;
     let migrator = migrator();
     migrator.run_direct(None, &mut *tx, false).await.map_err(|e| not_migrated(&migrator, e))?;
+    sqlx::raw_sql(sql::FORGET).execute(&mut *tx).await.map_err(&what)?;
     tx.commit().await.map_err(what)
 }
 
@@ -81,7 +88,18 @@ fn not_migrated(migrator: &Migrator, error: MigrateError) -> StoreError {
         MigrateError::VersionMismatch(version) => StoreError::Schema(format!(
             "the queue has a schema version {version} that differs from this program's: it was made by a changed program"
         )),
+        MigrateError::ExecuteMigration(error, step) if is_about_the_schema(&error) => StoreError::Schema(format!(
+            "step {step} of the queue's schema cannot be applied, since the schema is half migrated or was changed by hand: \
+             {error}. Restore a backup, or drop the schema \"queue\" if nothing in it is needed"
+        )),
         MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _) => fault("migrate Postgres")(error),
         other => StoreError::Schema(format!("the queue cannot be migrated: {other}")),
     }
+}
+
+/// Whether a statement did not fit what is there: class 42 of
+/// <https://www.postgresql.org/docs/current/errcodes-appendix.html>, but for a missing privilege.
+fn is_about_the_schema(error: &sqlx::Error) -> bool {
+    let code = error.as_database_error().and_then(sqlx::error::DatabaseError::code).unwrap_or_default();
+    code.starts_with("42") && code != "42501"
 }

@@ -32,7 +32,8 @@ const JOIN_ITEMS_MAX: usize = 128;
 /// How to open a queue.
 #[derive(Clone)]
 pub struct Options {
-    /// Most connections of this process, beside the one that listens; at least 2.
+    /// Most connections of this process, beside the one that listens; at least 1. No call holds one while it waits for
+    /// another.
     pub connections_max: u32,
     /// Whether the address is that of a pooler in transaction mode, as `PgBouncer` before 1.21, which keeps no prepared
     /// statements. Costs two round trips a call.
@@ -90,7 +91,7 @@ impl PostgresQueue {
     pub async fn open(url: &str, options: Options) -> Result<Self, StoreError> {
         let address = open::parse(url)?;
         let listening = options.listen_url.as_deref().map_or_else(|| Ok(address.clone()), open::parse)?;
-        let database = open::open(address, options.connections_max.max(2), options.transaction_pooler).await?;
+        let database = open::open(address, options.connections_max.max(1), options.transaction_pooler).await?;
         let shared = Arc::new(Shared::new(database, units::millis(options.max_wait)));
         let tasks = Tasks(vec![
             tokio::spawn(wake::notify(shared.database.clone(), shared.notify.clone())).abort_handle(),
@@ -109,6 +110,11 @@ impl PostgresQueue {
             }),
             tasks: Arc::new(tasks),
         })
+    }
+
+    /// The connections, for another part of the same process that keeps something in the same database.
+    pub fn pool(&self) -> &sqlx::PgPool {
+        &self.shared.database.pool
     }
 
     /// Closes the connections once all operations under way have ended. Dropping the queue does the same later.

@@ -16,6 +16,7 @@ statements! {
     FILL = "fill",
     FILL_KEY = "fill_key",
     FLUSH = "flush",
+    FORGET = "forget",
     LEASED = "leased",
     LIST = "list",
     MIGRATE_LOCK = "migrate_lock",

@@ -2,6 +2,7 @@
 
 #![allow(dead_code, unused_imports, reason = "each test binary uses its part of what is here")]
 
+mod fleet;
 mod model;
 mod repo;
 mod service;
@@ -11,6 +12,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+pub use fleet::{Api, Process, block_on};
 pub use model::FakeModel;
 pub use repo::Repo;
 pub use service::{Service, reviewfleet, run};
