@@ -88,6 +88,13 @@ impl Service {
         self.client.get(format!("{}{path}", self.url)).send().unwrap().status().as_u16()
     }
 
+    /// Sends a request of any method.
+    pub fn status_of(&self, method: &str, path: &str) -> u16 {
+        let method = method.parse().unwrap();
+        let request = self.client.request(method, format!("{}{path}", self.url)).bearer_auth(KEY);
+        request.send().unwrap().status().as_u16()
+    }
+
     pub fn delete(&self, path: &str) -> (u16, Value) {
         let answer = self.client.delete(format!("{}{path}", self.url)).bearer_auth(KEY).send().unwrap();
         (answer.status().as_u16(), answer.json().unwrap())
