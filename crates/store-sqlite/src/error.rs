@@ -29,6 +29,14 @@ pub(crate) fn is_not_a_database(error: &sqlx::Error) -> bool {
     matches!(error, sqlx::Error::Database(inner) if primary_code(inner.as_ref()) == NOT_A_DATABASE)
 }
 
+/// What `SQLite` says of a database whose pages do not fit together; `None` of any other fault.
+pub(crate) fn damage(error: &sqlx::Error) -> Option<&str> {
+    match error {
+        sqlx::Error::Database(inner) if primary_code(inner.as_ref()) == CORRUPT => Some(inner.message()),
+        _ => None,
+    }
+}
+
 /// Whether another process holds the lock that was asked for.
 pub(crate) fn is_busy(error: &sqlx::Error) -> bool {
     matches!(error, sqlx::Error::Database(inner) if primary_code(inner.as_ref()) == BUSY)
