@@ -5,6 +5,7 @@
 
 mod admin;
 mod error;
+mod faults;
 mod group;
 mod lease;
 mod queue;
@@ -12,6 +13,7 @@ mod stats;
 
 pub use admin::{JobFilter, JobPage, JobView, LimitTarget, PAGE_MAX, PauseTarget, QueueAdmin, ReplayFilter, Retried};
 pub use error::StoreError;
+pub use faults::{Faults, chain};
 pub use group::{GroupCommit, GroupCommitError};
 pub use lease::{LeaseRef, LeasedJob, Renewal, Settled, Settlement};
 pub use queue::{
