@@ -48,6 +48,7 @@ statements! {
     NEXT_DUE = "next_due",
     PARK = "park",
     PLACE = "place",
+    PROBE = "probe",
     PRUNABLE = "prunable",
     QUEUES = "queues",
     QUEUE_DEFINE = "queue_define",

@@ -40,7 +40,7 @@ async fn a_file_with_a_newer_schema_is_left_alone() {
     )
     .await;
     let text = schema_error(open(&path).await);
-    assert!(text.contains("queue.db has schema version 99, and this program knows versions up to 1"), "{text}");
+    assert!(text.contains("queue.db has schema version 99, and this program knows versions up to 2"), "{text}");
 }
 
 #[tokio::test]
@@ -121,6 +121,31 @@ async fn a_file_that_another_process_keeps_locked_is_unavailable_and_unchanged()
     }
     assert_eq!(queue.stats().await.unwrap()[0].ready, 0, "reading goes on");
     lock.rollback().await.unwrap();
+    assert_eq!(queue.enqueue(&[Bed::job()]).await.unwrap(), [Enqueued::Inserted]);
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn nothing_is_stored_in_a_file_that_is_gone_or_replaced() {
+    let dir = tempdir().unwrap();
+    let (path, other) = (dir.path().join("queue.db"), dir.path().join("other.db"));
+    let queue = open(&path).await.unwrap();
+    queue.define_queue(&QueueName::new("review").unwrap(), None).await.unwrap();
+    open(&other).await.unwrap().close().await;
+    queue.probe().await.unwrap();
+    let aside = dir.path().join("aside.db");
+    fs::rename(&path, &aside).unwrap();
+    for replaced in [false, true] {
+        if replaced {
+            fs::rename(&other, &path).unwrap();
+        }
+        for refused in [queue.probe().await, queue.enqueue(&[Bed::job()]).await.map(drop)] {
+            let fault = refused.unwrap_err();
+            assert!(fault.is_undone() && fault.is_transient(), "{fault:?}");
+            assert!(store::chain(&fault).contains("queue.db is gone or is another file"), "{}", store::chain(&fault));
+        }
+    }
+    fs::rename(&aside, &path).unwrap();
     assert_eq!(queue.enqueue(&[Bed::job()]).await.unwrap(), [Enqueued::Inserted]);
 }
 

@@ -10,7 +10,7 @@ pub enum StoreError {
         what: &'static str,
         /// The backend's own fault.
         #[source]
-        source: Box<dyn std::error::Error + Send + Sync>,
+        source: Box<dyn Error + Send + Sync>,
     },
     /// The request cannot be served as it is.
     #[error("{0}")]
@@ -25,7 +25,7 @@ pub enum StoreError {
         what: &'static str,
         /// Why it is unreadable.
         #[source]
-        source: Box<dyn std::error::Error + Send + Sync>,
+        source: Box<dyn Error + Send + Sync>,
     },
 }
 
