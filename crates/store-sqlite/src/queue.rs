@@ -216,6 +216,10 @@ impl QueueAdmin for SqliteQueue {
         timed("define_queue", admin::define_queue(&self.shared, queue, limit)).await
     }
 
+    async fn configure_limit(&self, target: &LimitTarget, limit: Option<u32>) -> Result<(), StoreError> {
+        timed("configure_limit", admin::configure_limit(&self.shared, target, limit)).await
+    }
+
     async fn get(&self, id: JobId) -> Result<Option<JobView>, StoreError> {
         timed("get", view::get(&self.shared, id)).await
     }
