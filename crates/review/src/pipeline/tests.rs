@@ -107,7 +107,7 @@ async fn review_of(
         let told = Told { name, answers: Mutex::new([answer.map(str::to_owned)].into()) };
         PricedModel::new(Arc::new(told), prices)
     });
-    let router = Router::new(models.collect(), &routes, BreakerSettings::default()).unwrap();
+    let ways = Router::new(models.collect(), &routes, BreakerSettings::default()).unwrap();
     let limits = Limits { below_lines: 100, max_files: 2 };
     let settings = ReviewerSettings {
         triage: TriageSettings { skip: PathGlobs::new(Vec::new()).unwrap(), simple: limits, medium: limits },
@@ -117,7 +117,7 @@ async fn review_of(
         cost_max: Micros(100_000),
         on_model_failure: OnModelFailure::Rules,
     };
-    let reviewer = Reviewer::new(Arc::new(OneChange(diff)), Arc::new(NoContext), router, settings);
+    let reviewer = Reviewer::new(Arc::new(OneChange(diff)), Arc::new(NoContext), ways, settings);
     reviewer.review(&change(), &NoCheckpoints).await.unwrap()
 }
 
