@@ -8,7 +8,10 @@ use sqlx::{
 use store::StoreError;
 use tokio::time::Instant;
 
-use crate::error::{damage, fault, is_busy, is_not_a_database};
+use crate::{
+    error::{damage, fault, is_busy, is_not_a_database},
+    file::OpenedFile,
+};
 
 /// "rfq1": marks the file as this program's queue. Written by the first migration.
 const APPLICATION_ID: i64 = 0x7266_7131;
@@ -27,7 +30,10 @@ const CHECKPOINT_PAGES: u32 = 8000;
 const RETRY: Duration = Duration::from_millis(20);
 
 /// Opens the file with one connection that writes and some that read.
-pub(crate) async fn open(path: &Path, busy_timeout: Duration) -> Result<(SqlitePool, SqlitePool), StoreError> {
+pub(crate) async fn open(
+    path: &Path,
+    busy_timeout: Duration,
+) -> Result<(SqlitePool, SqlitePool, OpenedFile), StoreError> {
     let options = SqliteConnectOptions::new()
         .filename(path)
         .busy_timeout(busy_timeout)
@@ -45,7 +51,9 @@ pub(crate) async fn open(path: &Path, busy_timeout: Duration) -> Result<(SqliteP
     migrate(path, &mut connection).await?;
     connection.close().await.map_err(fault("close the queue's file"))?;
     let reading = options.pragma("query_only", "on");
-    Ok((pool(writing, 1).await?, pool(reading, READERS_MAX).await?))
+    let (writer, readers) = (pool(writing, 1).await?, pool(reading, READERS_MAX).await?);
+    let file = OpenedFile::of(path).map_err(|error| fault("open the queue's file")(error.into()))?;
+    Ok((writer, readers, file))
 }
 
 async fn pool(options: SqliteConnectOptions, connections: u32) -> Result<SqlitePool, StoreError> {
@@ -126,7 +134,10 @@ fn migrator() -> Migrator {
     let step = |version, name, sql: &'static str| {
         Migration::new(version, Cow::Borrowed(name), MigrationType::Simple, sqlx::SqlSafeStr::into_sql_str(sql), false)
     };
-    Migrator::with_migrations(vec![step(1, "queue", include_str!("../../../migrations/sqlite/0001_queue.sql"))])
+    Migrator::with_migrations(vec![
+        step(1, "queue", include_str!("../../../migrations/sqlite/0001_queue.sql")),
+        step(2, "readiness and limits", include_str!("../../../migrations/sqlite/0002_readiness_and_limits.sql")),
+    ])
 }
 
 fn not_migrated(path: &Path, migrator: &Migrator, error: MigrateError) -> StoreError {
