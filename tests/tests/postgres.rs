@@ -12,7 +12,7 @@ mod support;
 use std::{collections::BTreeSet, path::Path, process::Command, time::Instant};
 
 use postgres_testing::{Database, Pooler, Server, server_url};
-use support::{Api, DEADLINE, FakeModel, Process, Repo, Service, block_on, reviewfleet, run, until};
+use support::{Api, DEADLINE, FakeModel, FleetProcess, Repo, Service, block_on, reviewfleet, run, until};
 
 /// Jobs that each worker runs at once.
 const SLOTS: usize = 8;
@@ -48,8 +48,8 @@ fn two_hundred_jobs_survive_a_killed_worker_and_a_crashed_server() {
     let dir = folder(&repo, &model);
 
     let mut api = Api::start(dir.path(), &database.url);
-    let killed = Process::start("reviewfleet-worker", dir.path(), &database.url, "killed.log");
-    let mut worker = Process::start("reviewfleet-worker", dir.path(), &database.url, "worker.log");
+    let killed = FleetProcess::start("reviewfleet-worker", dir.path(), &database.url, "killed.log");
+    let mut worker = FleetProcess::start("reviewfleet-worker", dir.path(), &database.url, "worker.log");
     let jobs: Vec<String> =
         commits.iter().enumerate().map(|(i, head)| api.review(head, &format!("u{}", i % 10))).collect();
     until("all slots of both workers waiting for the model", || (model.waiting() == 2 * SLOTS).then_some(()));
@@ -79,7 +79,7 @@ fn a_database_that_goes_away_is_a_503_and_what_was_accepted_is_kept() {
     let dir = folder(&repo, &model);
 
     let mut api = Api::start(dir.path(), &database.url);
-    let mut worker = Process::start("reviewfleet-worker", dir.path(), &database.url, "worker.log");
+    let mut worker = FleetProcess::start("reviewfleet-worker", dir.path(), &database.url, "worker.log");
     let mut jobs: Vec<String> = commits[..6].iter().map(|head| api.review(head, "ann")).collect();
     until("the worker waiting for the model", || (model.waiting() == 4).then_some(()));
     server.stop();
@@ -119,8 +119,8 @@ fn a_fleet_behind_a_pooler_reviews() {
 
     let api = Api::start(dir.path(), &url);
     // All at once, so that their migrations meet each other's server processes.
-    let workers: Vec<Process> = (0..WORKERS)
-        .map(|i| Process::start("reviewfleet-worker", dir.path(), &url, &format!("worker-{i}.log")))
+    let workers: Vec<FleetProcess> = (0..WORKERS)
+        .map(|i| FleetProcess::start("reviewfleet-worker", dir.path(), &url, &format!("worker-{i}.log")))
         .collect();
     let jobs: Vec<String> = commits.iter().map(|head| api.review(head, "ann")).collect();
     for job in &jobs {
@@ -141,7 +141,7 @@ fn a_worker_without_its_database_waits_and_then_says_why_it_ends() {
     let dir = tempfile::tempdir().unwrap();
     let url = server.url.replace("postgres@", "postgres:s3cret-word@");
     std::fs::write(dir.path().join("workers.toml"), "store.connect_wait_secs = 1").unwrap();
-    let mut worker = Process::start("reviewfleet-worker", dir.path(), &url, "short.log");
+    let mut worker = FleetProcess::start("reviewfleet-worker", dir.path(), &url, "short.log");
     assert_eq!(worker.wait().code(), Some(1));
     let log = worker.log();
     assert_eq!(log.matches("waiting for the database").count(), 1, "one line a fault: {log}");
@@ -150,7 +150,7 @@ fn a_worker_without_its_database_waits_and_then_says_why_it_ends() {
 
     std::fs::write(dir.path().join("workers.toml"), "store.connect_wait_secs = 3600").unwrap();
     for program in ["reviewfleet-worker", "reviewfleet-api"] {
-        let mut waiting = Process::start(program, dir.path(), &url, &format!("{program}.log"));
+        let mut waiting = FleetProcess::start(program, dir.path(), &url, &format!("{program}.log"));
         waiting.has_logged("waiting for the database");
         let begun = Instant::now();
         waiting.terminate();
@@ -193,7 +193,7 @@ fn the_operators_commands_work_on_postgres() {
     assert!(begun.elapsed() < DEADLINE / 4, "a command does not wait: {:?}", begun.elapsed());
 
     let api = Api::start(place, url);
-    let _worker = Process::start("reviewfleet-worker", place, url, "worker.log");
+    let _worker = FleetProcess::start("reviewfleet-worker", place, url, "worker.log");
     let jobs: Vec<String> = commits.iter().map(|head| api.review(head, "ann")).collect();
     until("all jobs running", || (model.waiting() == 3).then_some(()));
     for line in ["queues", "jobs list", "jobs list --state leased", "queues pause review", "queues resume review"] {

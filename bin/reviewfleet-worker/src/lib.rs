@@ -25,6 +25,7 @@ pub async fn work(fleet: &Fleet, workshop: &Workshop, stop: CancellationToken) -
 /// A worker process of its own.
 pub async fn run(config: Config, shutdown: Shutdown) -> Result<()> {
     fleet::install_tls();
+    config.check_repositories()?;
     let Some(fleet) = shutdown.unless_requested(Fleet::open_for_worker(config)).await else { return Ok(()) };
     let fleet = fleet?;
     let workshop = Workshop::new(&fleet.config)?;

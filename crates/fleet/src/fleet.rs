@@ -31,8 +31,8 @@ pub struct Fleet {
 type Stores = (Arc<dyn QueueBackend>, Arc<dyn Ledger>);
 
 impl Fleet {
-    /// Opens the stores for a process that serves, and works perhaps: makes what is not there yet, and sets the queues and
-    /// limits of the configuration. A limit that an operator has set meanwhile gives way to the configured one.
+    /// Opens the stores for a process that serves, and works perhaps: makes what is not there yet, and applies the queues
+    /// and limits of the configuration. A limit that an operator has set holds until the configured one changes.
     ///
     /// Waits for a database that is not there, as long as `store.connect_wait_secs` says: drop the future to stop waiting.
     pub async fn open(config: Config) -> Result<Self, OpenError> {
@@ -89,10 +89,10 @@ impl Fleet {
     async fn define_queues(&self) -> Result<(), OpenError> {
         let defined = async {
             for (name, queue) in &self.config.queues {
-                self.queue.define_queue(name, Some(queue.limit)).await?;
+                self.queue.configure_limit(&LimitTarget::Queue(name.clone()), Some(queue.limit)).await?;
                 for (class, limit) in &queue.limits {
                     let target = LimitTarget::Class(name.clone(), class.clone());
-                    self.queue.set_limit(&target, Some(*limit)).await?;
+                    self.queue.configure_limit(&target, Some(*limit)).await?;
                 }
             }
             Ok::<(), StoreError>(())

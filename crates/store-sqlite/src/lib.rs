@@ -10,6 +10,7 @@ mod clock;
 mod codes;
 mod enqueue;
 mod error;
+mod file;
 mod json;
 mod lanes;
 mod leased;
@@ -18,6 +19,7 @@ mod open;
 mod operate;
 #[cfg(test)]
 mod plans;
+mod probe;
 mod queue;
 mod queues;
 mod renew;

@@ -5,13 +5,18 @@
 
 mod admin;
 mod error;
+mod faults;
 mod group;
 mod lease;
 mod queue;
 mod stats;
 
-pub use admin::{JobFilter, JobPage, JobView, LimitTarget, PAGE_MAX, PauseTarget, QueueAdmin, ReplayFilter, Retried};
+pub use admin::{
+    JobFilter, JobPage, JobView, LimitTarget, NO_KEY_IS_CONFIGURED, PAGE_MAX, PauseTarget, QueueAdmin, ReplayFilter,
+    Retried,
+};
 pub use error::StoreError;
+pub use faults::{Faults, chain};
 pub use group::{GroupCommit, GroupCommitError};
 pub use lease::{LeaseRef, LeasedJob, Renewal, Settled, Settlement};
 pub use queue::{

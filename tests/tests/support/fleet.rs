@@ -6,15 +6,15 @@ use std::{
 
 use serde_json::Value;
 
-use super::{program, service::KEY, until};
+use super::{process::KEY, program, until};
 
 /// A program of the fleet as a process of its own, in a folder with a `workers.toml`; killed when it is dropped.
-pub struct Process {
+pub struct FleetProcess {
     child: Child,
     log: PathBuf,
 }
 
-impl Process {
+impl FleetProcess {
     /// Starts it on a database. Its log goes into the folder, under a name of its own.
     pub fn start(name: &str, dir: &Path, database: &str, log: &str) -> Self {
         let log = dir.join(log);
@@ -59,7 +59,7 @@ impl Process {
     }
 }
 
-impl Drop for Process {
+impl Drop for FleetProcess {
     fn drop(&mut self) {
         // It may have ended already.
         let _ = self.child.kill();
@@ -69,14 +69,14 @@ impl Drop for Process {
 
 /// A running `reviewfleet-api`, which listens on a free port.
 pub struct Api {
-    pub process: Process,
+    pub process: FleetProcess,
     url: String,
     client: reqwest::blocking::Client,
 }
 
 impl Api {
     pub fn start(dir: &Path, database: &str) -> Self {
-        let process = Process::start("reviewfleet-api", dir, database, "api.log");
+        let process = FleetProcess::start("reviewfleet-api", dir, database, "api.log");
         let address = until("the API listens", || {
             let log = process.log();
             let line = log.lines().find(|line| line.contains("serving HTTP"))?;

@@ -23,6 +23,7 @@ pub async fn run(command: &cli::Up, mut config: Config, shutdown: &Shutdown, out
         config.api.listen = listen;
     }
     let passed_over = config.pass_over_database_of_file();
+    config.check_repositories()?;
     serve_this_repository(&mut config);
     let repositories: Vec<String> = config.forge.repositories.keys().map(ToString::to_string).collect();
     let repositories = if repositories.is_empty() { "none".to_owned() } else { repositories.join(", ") };

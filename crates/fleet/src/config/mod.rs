@@ -3,6 +3,7 @@ mod check;
 mod error;
 mod model;
 mod name;
+mod repositories;
 mod review;
 mod secrets;
 mod service;
