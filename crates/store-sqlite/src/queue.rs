@@ -21,6 +21,7 @@ use crate::{
     view, write::Write,
 };
 
+const CALL_SECONDS: &str = "reviewfleet_store_call_seconds";
 /// Callers whose jobs or settlements one transaction takes.
 const JOIN_MAX: usize = 256;
 /// Callers that wait beside the transaction in flight; further ones wait to be let in.
@@ -86,6 +87,7 @@ impl SqliteQueue {
     /// Fails with [`StoreError::Schema`] when the file is no queue of this program or a newer one's, and with
     /// [`StoreError::Unavailable`] when it cannot be read or written.
     pub async fn open(path: impl AsRef<Path>, options: Options) -> Result<Self, StoreError> {
+        describe_metrics();
         let (writer, readers, file) = open::open(path.as_ref(), options.busy_timeout).await?;
         let shared = Arc::new(Shared::new(writer, readers, file, options.clock, options.max_wait));
         let (for_enqueues, for_settlements) = (shared.clone(), shared.clone());
@@ -140,12 +142,16 @@ fn shutting_down(error: store::GroupCommitError) -> StoreError {
     StoreError::Unavailable { what: "a joined transaction", source: Box::new(error) }
 }
 
+/// Says in `/metrics` what the metric of this crate means.
+fn describe_metrics() {
+    metrics::describe_histogram!(CALL_SECONDS, metrics::Unit::Seconds, "Time of a call to the queue's store, by call.");
+}
+
 /// Measures a call to the store.
 async fn timed<T>(call: &'static str, work: impl Future<Output = T>) -> T {
     let start = Instant::now();
     let done = work.await;
-    metrics::histogram!("reviewfleet_store_call_seconds", "backend" => "sqlite", "call" => call)
-        .record(start.elapsed().as_secs_f64());
+    metrics::histogram!(CALL_SECONDS, "backend" => "sqlite", "call" => call).record(start.elapsed().as_secs_f64());
     done
 }
 

@@ -53,13 +53,13 @@ impl Load {
         Ok(per_second(jobs, begun))
     }
 
-    /// Claims and settles, a batch at a time, until the time is up; jobs a second.
-    pub async fn cycle(&self, store: &dyn QueueBackend, batch: usize, time: Duration) -> Result<f64> {
+    /// Claims and settles so many jobs, a batch at a time; jobs a second.
+    pub async fn cycle(&self, store: &dyn QueueBackend, batch: usize, jobs: usize) -> Result<f64> {
         let begun = Instant::now();
         let mut done = 0;
-        while begun.elapsed() < time {
+        while done < jobs {
             let claimed = store.claim(&self.claim(batch)).await?;
-            anyhow::ensure!(!claimed.jobs.is_empty(), "the queue ran dry before the time was up");
+            anyhow::ensure!(!claimed.jobs.is_empty(), "the queue ran dry before {jobs} jobs were done");
             let ended: Vec<_> = claimed.jobs.into_iter().map(|job| job.settle(Transition::Complete)).collect();
             done += store.settle(&ended).await?.len();
         }
