@@ -47,6 +47,7 @@ fn a_service_goes_on_by_itself_once_a_full_disk_has_room_again() {
         let (status, answer) = post(i);
         assert_eq!((status, &answer["type"]), (503, &json!("/problems/store-unavailable")), "{answer}");
     }
+    assert_eq!(service.status_without_key("/readyz"), 503);
     for job in &taken {
         assert_eq!(service.get(&format!("/v1/jobs/{job}")).0, 200, "reading goes on");
     }
@@ -64,6 +65,7 @@ fn a_service_goes_on_by_itself_once_a_full_disk_has_room_again() {
             None
         }
     });
+    assert_eq!(service.status_without_key("/readyz"), 200);
     let mut reviews = BTreeSet::new();
     for job in &taken[..COMMITS] {
         let view = service.ended(job);

@@ -107,7 +107,7 @@ fn a_key_that_is_missing_short_or_unreadable_is_named_and_nothing_is_made() {
 
 #[test]
 fn a_request_with_a_wrong_key_or_none_is_refused_and_probes_need_none() {
-    let (dir, ..) = served();
+    let (dir, _repo, _) = served();
     let service = Service::start(dir.path());
     let unknown = "/v1/jobs/0198c0de-0000-7000-8000-000000000000";
     for (authorization, kind) in [

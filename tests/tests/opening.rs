@@ -31,6 +31,7 @@ fn change(file: &Path, sql: &'static str) {
 /// A folder whose `data` holds both databases, made by this program, with a job in the queue.
 fn migrated() -> tempfile::TempDir {
     let dir = tempfile::tempdir().unwrap();
+    git2::Repository::init(dir.path()).unwrap();
     std::fs::write(dir.path().join("workers.toml"), "[forge.repositories]\n\"acme/widgets\" = \".\"\n").unwrap();
     let sha = "1".repeat(40);
     for line in ["migrate", &format!("enqueue --repository acme/widgets --head {sha} --user ann")] {
@@ -73,7 +74,7 @@ const FROM_THE_FUTURE: &str = "INSERT INTO _sqlx_migrations (version, descriptio
 fn a_newer_queue_is_refused_with_its_file_and_both_versions() {
     let dir = migrated();
     change(&dir.path().join("data/queue.db"), FROM_THE_FUTURE);
-    refused(dir.path(), &["data/queue.db has schema version 999", "knows versions up to 1"]);
+    refused(dir.path(), &["data/queue.db has schema version 999", "knows versions up to 2"]);
 }
 
 #[test]
