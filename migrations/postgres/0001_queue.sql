@@ -15,6 +15,8 @@ CREATE TABLE queue.queue (
     id         integer GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     name       text COLLATE "C" NOT NULL UNIQUE,
     job_limit  bigint,
+    -- The limit that the configuration had when it was last applied; -1 for none. NULL: it never was.
+    configured bigint,
     paused     boolean NOT NULL DEFAULT false,
     -- Waiting before this time does not count as starvation.
     resumed_at bigint  NOT NULL DEFAULT 0,
@@ -22,11 +24,12 @@ CREATE TABLE queue.queue (
     starts     bigint  NOT NULL DEFAULT 0
 ) WITH (fillfactor = 50);
 
--- A class whose limit is NULL is known and unlimited.
+-- A class whose limit is NULL is known and unlimited. What was configured is as in queue.queue.
 CREATE TABLE queue.limit_class (
-    queue     integer NOT NULL,
-    class     text COLLATE "C" NOT NULL,
-    job_limit bigint,
+    queue      integer NOT NULL,
+    class      text COLLATE "C" NOT NULL,
+    job_limit  bigint,
+    configured bigint,
     PRIMARY KEY (queue, class)
 );
 

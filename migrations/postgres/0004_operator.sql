@@ -69,6 +69,27 @@ CREATE FUNCTION queue.define_queue(of_name text, new_limit bigint) RETURNS void 
     ON CONFLICT (name) DO UPDATE SET job_limit = excluded.job_limit
 $$;
 
+-- Applies a limit of the configuration, of a queue or its class: where it is the one that was applied last, what an operator
+-- has set since holds. A queue that is not there is made. Whether the limit has changed.
+CREATE FUNCTION queue.configure_limit(of_name text, of_class text, new_limit bigint) RETURNS boolean LANGUAGE plpgsql AS $$
+DECLARE
+    of_queue integer; new_configured CONSTANT bigint := coalesce(new_limit, -1);
+BEGIN
+    INSERT INTO queue.queue (name) VALUES (of_name) ON CONFLICT (name) DO NOTHING;
+    of_queue := (SELECT q.id FROM queue.queue q WHERE q.name = of_name);
+    PERFORM queue.enter(ARRAY[of_queue]);
+    IF of_class IS NULL THEN
+        UPDATE queue.queue q SET job_limit = new_limit, configured = new_configured
+        WHERE q.id = of_queue AND q.configured IS DISTINCT FROM new_configured;
+    ELSE
+        INSERT INTO queue.limit_class AS c (queue, class, job_limit, configured)
+        VALUES (of_queue, of_class, new_limit, new_configured)
+        ON CONFLICT (queue, class) DO UPDATE SET job_limit = new_limit, configured = new_configured
+        WHERE c.configured IS DISTINCT FROM new_configured;
+    END IF;
+    RETURN FOUND;
+END $$;
+
 -- Sets the limit of a queue (no class, no key), a class or a key. Claims wait for it, and see it.
 CREATE FUNCTION queue.set_limit(of_queue integer, of_class text, of_key text, new_limit bigint) RETURNS void
 LANGUAGE plpgsql AS $$

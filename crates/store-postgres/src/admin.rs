@@ -1,5 +1,5 @@
 use job::QueueName;
-use store::{LimitTarget, PauseTarget, StoreError};
+use store::{LimitTarget, NO_KEY_IS_CONFIGURED, PauseTarget, StoreError};
 
 use crate::{
     database::{Shared, column},
@@ -60,6 +60,29 @@ pub(crate) async fn set_limit(shared: &Shared, target: &LimitTarget, limit: Opti
     let queue = queue_id(shared, name).await?;
     let query = sqlx::query(sql::SET_LIMIT).bind(queue).bind(class).bind(key).bind(limit.map(i64::from));
     shared.change("set a limit", query).await?;
+    use_room(shared, queue, class, key).await
+}
+
+pub(crate) async fn configure_limit(
+    shared: &Shared,
+    target: &LimitTarget,
+    limit: Option<u32>,
+) -> Result<(), StoreError> {
+    let (name, class) = match target {
+        LimitTarget::Queue(name) => (name, None),
+        LimitTarget::Class(name, class) => (name, Some(class.as_str())),
+        LimitTarget::Key(..) => return Err(StoreError::Invalid(NO_KEY_IS_CONFIGURED.to_owned())),
+    };
+    let query = sqlx::query(sql::CONFIGURE_LIMIT).bind(name.as_str()).bind(class).bind(limit.map(i64::from));
+    if column(&shared.change("configure a limit", query).await?, 0)? {
+        let queue = queue_id(shared, name).await?;
+        use_room(shared, queue, class, None).await?;
+    }
+    Ok(())
+}
+
+/// Lets jobs start that a changed limit has room for.
+async fn use_room(shared: &Shared, queue: i32, class: Option<&str>, key: Option<&str>) -> Result<(), StoreError> {
     match (class, key) {
         (Some(_), _) => fill_queue(shared, queue).await?,
         (None, Some(key)) => fill_key(shared, queue, key).await?,

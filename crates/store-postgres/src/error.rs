@@ -35,6 +35,9 @@ pub(crate) fn fault(what: &'static str) -> impl Fn(sqlx::Error) -> StoreError {
             StoreError::Corrupt { what, source: Box::new(error) }
         }
         sqlx::Error::Configuration(_) => StoreError::Invalid(format!("the address of Postgres is not one: {error}")),
+        // Without a connection nothing was asked.
+        sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed => StoreError::undone(what, error),
+        sqlx::Error::Io(io) if io.kind() == std::io::ErrorKind::ConnectionRefused => StoreError::undone(what, error),
         _ => StoreError::Unavailable { what, source: Box::new(error) },
     }
 }
@@ -52,6 +55,7 @@ pub(crate) fn shutting_down(error: store::GroupCommitError) -> StoreError {
 /// One fault for each of the callers that shared a transaction.
 pub(crate) fn share(error: &StoreError) -> StoreError {
     match error {
+        StoreError::Unavailable { what, source } if error.is_undone() => StoreError::undone(what, source.to_string()),
         StoreError::Unavailable { what, source } => StoreError::Unavailable { what, source: source.to_string().into() },
         StoreError::Corrupt { what, source } => StoreError::Corrupt { what, source: source.to_string().into() },
         StoreError::Invalid(text) => StoreError::Invalid(text.clone()),

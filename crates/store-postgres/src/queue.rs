@@ -187,7 +187,8 @@ impl QueueStore for PostgresQueue {
     }
 
     async fn claim(&self, request: &ClaimRequest) -> Result<Claimed, StoreError> {
-        timed("claim", claim::claim(&self.shared, request)).await
+        // On the heap: its future is large, and would be part of that of every caller.
+        timed("claim", Box::pin(claim::claim(&self.shared, request))).await
     }
 
     async fn renew(&self, leases: &[LeaseRef], extend: Duration) -> Result<Vec<Renewal>, StoreError> {
@@ -219,6 +220,11 @@ impl QueueStore for PostgresQueue {
 
     async fn maintain(&self, budget: &Budget) -> Result<Maintained, StoreError> {
         timed("maintain", maintain::maintain(&self.shared, budget)).await
+    }
+
+    /// Writes to the log and waits until that is on disk: a server that only reads, or whose disk is full, does not.
+    async fn probe(&self) -> Result<(), StoreError> {
+        timed("probe", self.shared.flush()).await
     }
 
     async fn stats(&self) -> Result<Vec<QueueStats>, StoreError> {
@@ -262,6 +268,10 @@ impl QueueAdmin for PostgresQueue {
 
     async fn set_limit(&self, target: &LimitTarget, limit: Option<u32>) -> Result<(), StoreError> {
         timed("set_limit", admin::set_limit(&self.shared, target, limit)).await
+    }
+
+    async fn configure_limit(&self, target: &LimitTarget, limit: Option<u32>) -> Result<(), StoreError> {
+        timed("configure_limit", admin::configure_limit(&self.shared, target, limit)).await
     }
 
     async fn prune(&self, before: Timestamp, max: usize) -> Result<usize, StoreError> {

@@ -10,6 +10,7 @@ statements! {
     CANCEL = "cancel",
     CHECKPOINT = "checkpoint",
     CLAIM = "claim",
+    CONFIGURE_LIMIT = "configure_limit",
     DEFINE_QUEUE = "define_queue",
     ENQUEUE = "enqueue",
     EXPIRE_UNIQUE = "expire_unique",
