@@ -26,7 +26,8 @@ pub async fn work(fleet: &Fleet, workshop: &Workshop, stop: CancellationToken) -
 pub async fn run(config: Config, shutdown: Shutdown) -> Result<()> {
     fleet::install_tls();
     config.check_repositories()?;
-    let fleet = Fleet::open(config).await?;
+    let Some(fleet) = shutdown.unless_requested(Fleet::open_for_worker(config)).await else { return Ok(()) };
+    let fleet = fleet?;
     let workshop = Workshop::new(&fleet.config)?;
     tracing::info!(reviewer = fleet.config.reviewer_line(), "working");
     work(&fleet, &workshop, shutdown.token().clone()).await?;

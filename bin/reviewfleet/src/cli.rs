@@ -23,7 +23,11 @@ pub struct Global {
     /// Configuration file [default: workers.toml where it exists, else built-in defaults]
     #[arg(long, short, global = true, value_name = "FILE")]
     pub config: Option<PathBuf>,
-    /// Folder of the embedded store, over the configuration's
+    /// Postgres database of queue and ledger, over the environment's and the configuration's. All users of this machine can
+    /// see it here: a password belongs in the environment
+    #[arg(long, global = true, value_name = "URL", conflicts_with = "data_dir")]
+    pub database_url: Option<String>,
+    /// Folder of the embedded store, over whatever database is named elsewhere
     #[arg(long, global = true, value_name = "DIR")]
     pub data_dir: Option<PathBuf>,
     /// Print JSON, one document or one object a line
@@ -62,7 +66,7 @@ pub enum Command {
     /// Look at jobs that were given up, and replay them
     #[command(subcommand)]
     DeadLetters(DeadLetters),
-    /// Bring the embedded databases to this program's schema
+    /// Bring the databases to this program's schema
     Migrate,
     /// Check the configuration
     #[command(subcommand)]

@@ -135,9 +135,10 @@ async fn open(global: &Global) -> Result<Fleet> {
 }
 
 fn load(global: &Global, file: Option<&Path>) -> Result<Config> {
-    let mut config = Config::load(file.or(global.config.as_deref()), &Environment::of_process())?;
+    let config = Config::load(file.or(global.config.as_deref()), &Environment::of_process())?;
+    let mut config = config.with_database(global.database_url.as_deref())?;
     if let Some(data_dir) = &global.data_dir {
-        config.store.data_dir.clone_from(data_dir);
+        config.embed_in(data_dir);
     }
     Ok(config)
 }

@@ -1,21 +1,20 @@
-use std::{
-    fs, io,
-    path::{Path, PathBuf},
-    sync::Arc,
-};
+use std::sync::Arc;
 
-use ledger::{Ledger, LedgerError, SqliteLedger, SqliteOptions};
+use ledger::Ledger;
 use store::{LimitTarget, QueueBackend, StoreError};
-use store_sqlite::SqliteQueue;
 
-use crate::{Backend, Config, StoreConfig};
+use crate::Config;
+
+mod embedded;
+mod error;
+mod on_postgres;
+mod patience;
 
 #[cfg(test)]
 mod tests;
 
-/// Files of the stores in the data folder.
-const QUEUE_FILE: &str = "queue.db";
-const LEDGER_FILE: &str = "ledger.db";
+pub use error::{OpenError, Place};
+use patience::Patience;
 
 /// The opened stores, and the configuration that they were opened by. Clones share them.
 #[derive(Clone)]
@@ -28,113 +27,76 @@ pub struct Fleet {
     pub config: Arc<Config>,
 }
 
-/// Why the stores cannot be opened.
-#[derive(Debug, thiserror::Error)]
-pub enum OpenError {
-    /// The data folder cannot be made.
-    #[error("the folder {} (store.data_dir) cannot be made", path.display())]
-    DataDir {
-        /// Which folder.
-        path: PathBuf,
-        /// Why.
-        #[source]
-        source: io::Error,
-    },
-    /// Nothing was ever stored there.
-    #[error(
-        "there is no queue in {} (store.data_dir): start `reviewfleet up` with this configuration first, or name the \
-         folder where it runs",
-        path.display()
-    )]
-    NoStore {
-        /// Which folder.
-        path: PathBuf,
-    },
-    /// The queues cannot be opened.
-    #[error("the queue in {} (store.data_dir) cannot be opened", path.display())]
-    Queue {
-        /// Which folder.
-        path: PathBuf,
-        /// Why.
-        #[source]
-        source: StoreError,
-    },
-    /// The ledger cannot be opened.
-    #[error("the ledger in {} (store.data_dir) cannot be opened", path.display())]
-    Ledger {
-        /// Which folder.
-        path: PathBuf,
-        /// Why.
-        #[source]
-        source: LedgerError,
-    },
-}
+/// Both stores, just opened.
+type Stores = (Arc<dyn QueueBackend>, Arc<dyn Ledger>);
 
 impl Fleet {
-    /// Opens the stores for a process that serves or works: makes what is not there yet, and applies the queues and limits
-    /// of the configuration. A limit that an operator has set holds until the configured one changes.
+    /// Opens the stores for a process that serves, and works perhaps: makes what is not there yet, and applies the queues
+    /// and limits of the configuration. A limit that an operator has set holds until the configured one changes.
+    ///
+    /// Waits for a database that is not there, as long as `store.connect_wait_secs` says: drop the future to stop waiting.
     pub async fn open(config: Config) -> Result<Self, OpenError> {
-        make_private_folder(&config.store.data_dir)?;
-        let fleet = Self::connect(config).await?;
-        fleet.define_queues().await.map_err(|source| OpenError::Queue { path: fleet.data_dir(), source })?;
+        let connections = config.store.api_connections;
+        // On the heap: to connect and to migrate is a large future, which each caller's would hold.
+        Box::pin(Self::start(config, connections)).await
+    }
+
+    /// As [`Fleet::open`], for one of many processes that only work, with fewer connections.
+    pub async fn open_for_worker(config: Config) -> Result<Self, OpenError> {
+        let connections = config.store.worker_connections;
+        Box::pin(Self::start(config, connections)).await
+    }
+
+    /// Opens stores that are there already, and changes nothing in them: for an operator's commands. Does not wait.
+    pub async fn attach(config: Config) -> Result<Self, OpenError> {
+        let stores = match &config.store.url {
+            None => {
+                embedded::must_exist(&config.store)?;
+                Box::pin(embedded::open(&config.store)).await?
+            }
+            Some(address) => {
+                on_postgres::must_exist(address, &config.store).await?;
+                Box::pin(on_postgres::open(address, &config.store, config.store.worker_connections)).await?
+            }
+        };
+        Ok(Self::of(stores, config))
+    }
+
+    async fn start(config: Config, connections: u32) -> Result<Self, OpenError> {
+        let Some(address) = &config.store.url else {
+            embedded::make_private_folder(&config.store.data_dir)?;
+            let fleet = Self::of(embedded::open(&config.store).await?, config);
+            fleet.define_queues().await?;
+            return Ok(fleet);
+        };
+        let mut patience = Patience::new(config.store.connect_wait);
+        let stores = loop {
+            match on_postgres::open(address, &config.store, connections).await {
+                Ok(stores) => break stores,
+                Err(fault) => patience.bear(fault).await?,
+            }
+        };
+        patience.end();
+        let fleet = Self::of(stores, config);
+        fleet.define_queues().await?;
         Ok(fleet)
     }
 
-    /// Opens stores that are there already, and changes nothing in them: for an operator's commands.
-    pub async fn attach(config: Config) -> Result<Self, OpenError> {
-        let folder = &config.store.data_dir;
-        if !folder.join(QUEUE_FILE).exists() {
-            return Err(OpenError::NoStore { path: folder.clone() });
-        }
-        Self::connect(config).await
+    fn of((queue, ledger): Stores, config: Config) -> Self {
+        Self { queue, ledger, config: Arc::new(config) }
     }
 
-    async fn connect(config: Config) -> Result<Self, OpenError> {
-        let path = || config.store.data_dir.clone();
-        let queue = open_queue(&config.store).await.map_err(|source| OpenError::Queue { path: path(), source })?;
-        let ledger = open_ledger(&config.store).await.map_err(|source| OpenError::Ledger { path: path(), source })?;
-        Ok(Self { queue, ledger, config: Arc::new(config) })
-    }
-
-    async fn define_queues(&self) -> Result<(), StoreError> {
-        for (name, queue) in &self.config.queues {
-            self.queue.configure_limit(&LimitTarget::Queue(name.clone()), Some(queue.limit)).await?;
-            for (class, limit) in &queue.limits {
-                let target = LimitTarget::Class(name.clone(), class.clone());
-                self.queue.configure_limit(&target, Some(*limit)).await?;
+    async fn define_queues(&self) -> Result<(), OpenError> {
+        let defined = async {
+            for (name, queue) in &self.config.queues {
+                self.queue.configure_limit(&LimitTarget::Queue(name.clone()), Some(queue.limit)).await?;
+                for (class, limit) in &queue.limits {
+                    let target = LimitTarget::Class(name.clone(), class.clone());
+                    self.queue.configure_limit(&target, Some(*limit)).await?;
+                }
             }
-        }
-        Ok(())
+            Ok::<(), StoreError>(())
+        };
+        defined.await.map_err(|source| OpenError::Queue { place: Place::of(&self.config.store), source })
     }
-
-    fn data_dir(&self) -> PathBuf {
-        self.config.store.data_dir.clone()
-    }
-}
-
-/// The only place that picks the queue's backend.
-async fn open_queue(config: &StoreConfig) -> Result<Arc<dyn QueueBackend>, StoreError> {
-    match config.backend {
-        Backend::Sqlite => {
-            let path = config.data_dir.join(QUEUE_FILE);
-            Ok(Arc::new(SqliteQueue::open(path, store_sqlite::Options::default()).await?))
-        }
-    }
-}
-
-async fn open_ledger(config: &StoreConfig) -> Result<Arc<dyn Ledger>, LedgerError> {
-    match config.backend {
-        Backend::Sqlite => {
-            Ok(Arc::new(SqliteLedger::open(&SqliteOptions::new(config.data_dir.join(LEDGER_FILE))).await?))
-        }
-    }
-}
-
-/// Payloads and reviews hold other people's code: where the system knows owners, the folder is its owner's alone.
-fn make_private_folder(path: &Path) -> Result<(), OpenError> {
-    let mut builder = fs::DirBuilder::new();
-    builder.recursive(true);
-    #[cfg(unix)]
-    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.create(path).map_err(|source| OpenError::DataDir { path: path.to_owned(), source })
 }

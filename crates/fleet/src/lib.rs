@@ -15,14 +15,14 @@ mod shutdown;
 pub mod telemetry;
 
 pub use config::{
-    ApiAccess, ApiConfig, Backend, ComplexityConfig, Config, ConfigError, ForgeConfig, ForgeKind, LogFormat,
-    LongPromptConfig, Mistake, ModelConfig, ModelName, NameError, OnModelFailure, OutputLimitField, Provider,
-    QueueConfig, REVIEW_QUEUE, ResponseFormat, RetryConfig, ReviewConfig, RoutingConfig, Secrets, StoreConfig,
-    TelemetryConfig, ThinkingLevel, TierConfig, TierName, USER_CLASS, VariableName, WorkerConfig,
+    ApiAccess, ApiConfig, ComplexityConfig, Config, ConfigError, ForgeConfig, ForgeKind, LogFormat, LongPromptConfig,
+    Mistake, ModelConfig, ModelName, NameError, OnModelFailure, OutputLimitField, Provider, QueueConfig, REVIEW_QUEUE,
+    ResponseFormat, RetryConfig, ReviewConfig, RoutingConfig, Secrets, StoreConfig, TelemetryConfig, ThinkingLevel,
+    TierConfig, TierName, USER_CLASS, UrlFrom, VariableName, WorkerConfig,
 };
 pub use depth::watch_depth;
 pub use environment::Environment;
-pub use fleet::{Fleet, OpenError};
+pub use fleet::{Fleet, OpenError, Place};
 pub use intake::{Intake, IntakeError, Refusal, USER_ALLOWED};
 pub use process::{host_name, install_tls};
 pub use review_job::ReviewJob;

@@ -60,6 +60,15 @@ impl Shutdown {
         self.now.cancelled().await;
     }
 
+    /// Runs `work`, which leaves nothing behind when it is dropped, to its end, or until it is told to stop.
+    pub async fn unless_requested<T>(&self, work: impl Future<Output = T>) -> Option<T> {
+        tokio::select! {
+            biased;
+            () = self.requested() => None,
+            done = work => Some(done),
+        }
+    }
+
     /// Runs `work` to its end, or until it is told a second time to stop; then it is dropped, and there is no answer.
     pub async fn run<T>(&self, work: impl Future<Output = T>) -> Option<T> {
         tokio::select! {

@@ -12,6 +12,9 @@ pub enum LedgerError {
         #[source]
         source: Box<dyn std::error::Error + Send + Sync>,
     },
+    /// The database's address, user or settings are wrong: somebody must change them.
+    #[error("{0}")]
+    Setup(String),
     /// The schema in the database is not the one that this program knows.
     #[error("{0}")]
     Schema(String),

@@ -2,6 +2,7 @@
 //! attempt records nothing twice.
 
 mod error;
+mod postgres;
 mod record;
 mod row;
 mod schema;
@@ -10,11 +11,14 @@ mod sqlite;
 use async_trait::async_trait;
 use job::JobId;
 
+pub use self::postgres::PostgresLedger;
 pub use error::LedgerError;
-pub use record::{LIST_MAX, NewReview, Recorded, ReviewFilter, ReviewId, ReviewRecord, Usage};
+pub use record::{
+    LIST_MAX, NewReview, Recorded, ReviewFilter, ReviewId, ReviewRecord, USAGE_MAX, Usage, UsageFilter, UsageSum,
+};
 pub use sqlite::{SqliteLedger, SqliteOptions};
 
-/// The service's memory. Implemented once per database.
+/// The service's memory. Implemented once per database; all keep the same promises. A NUL in a text comes back as U+FFFD.
 #[async_trait]
 pub trait Ledger: Send + Sync {
     /// Records a review once per job: the first record of a job stays.
@@ -28,4 +32,8 @@ pub trait Ledger: Send + Sync {
 
     /// Reviews, newest first, at most [`LIST_MAX`].
     async fn list(&self, filter: &ReviewFilter) -> Result<Vec<ReviewRecord>, LedgerError>;
+
+    /// What the reviews of a span of time cost, by day (UTC), user and model: newest day first, then by name, at most
+    /// [`USAGE_MAX`] sums.
+    async fn usage(&self, filter: &UsageFilter) -> Result<Vec<UsageSum>, LedgerError>;
 }

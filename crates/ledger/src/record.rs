@@ -1,12 +1,14 @@
 use std::{fmt, str::FromStr};
 
-use jiff::Timestamp;
+use jiff::{Timestamp, civil::Date};
 use job::JobId;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 /// Most reviews one list has.
 pub const LIST_MAX: usize = 500;
+/// Most sums one answer has.
+pub const USAGE_MAX: usize = 10_000;
 
 /// Identity of a review. Version 7: reviews made later sort later.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -100,4 +102,32 @@ pub enum Recorded {
     New,
     /// The job had recorded this review before.
     Already(ReviewId),
+}
+
+/// Which usage to sum up.
+#[derive(Debug, Clone)]
+pub struct UsageFilter {
+    /// Reviews recorded at this time or later.
+    pub from: Timestamp,
+    /// Reviews recorded before this time.
+    pub until: Timestamp,
+    /// Of this user only.
+    pub user: Option<String>,
+    /// Sums to answer, at most [`USAGE_MAX`].
+    pub limit: usize,
+}
+
+/// What the reviews of one day, user and model cost.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UsageSum {
+    /// The day, in UTC, by the ledger's clock.
+    pub day: Date,
+    /// Whose reviews.
+    pub user: String,
+    /// Who wrote them.
+    pub model: String,
+    /// How many there are.
+    pub reviews: u64,
+    /// What they were charged for, together.
+    pub usage: Usage,
 }

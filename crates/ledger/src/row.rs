@@ -1,38 +1,75 @@
-use jiff::Timestamp;
+//! Reviews to the values of a statement and back, the same for each database.
+
+use std::borrow::Cow;
+
+use jiff::{Timestamp, civil::Date, tz::Offset};
 use job::JobId;
-use sqlx::{ColumnIndex, Decode, Row, Sqlite, Type, sqlite::SqliteRow};
+use sqlx::{ColumnIndex, Database, Decode, Encode, Row, Type, query::Query};
 use uuid::Uuid;
 
-use crate::{LedgerError, NewReview, ReviewId, ReviewRecord, Usage};
+use crate::{LedgerError, NewReview, ReviewId, ReviewRecord, Usage, UsageSum};
 
-/// An id as its 16 bytes, whose order is the order of the ids.
-pub fn id_of(id: &Uuid) -> Vec<u8> {
-    id.as_bytes().to_vec()
-}
+const DAY_MS: i64 = 24 * 60 * 60 * 1000;
 
-/// A number as `SQLite` holds it. What is beyond 63 bits is cut to them: no review has so many tokens or micros.
+/// A number as a database holds it. What is beyond 63 bits is cut to them: no review has so many tokens or micros.
 pub fn count(number: u64) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
 }
 
+/// A text that every database holds: Postgres takes no NUL, and Markdown replaces it in the same way.
+fn text(text: &str) -> Cow<'_, str> {
+    if text.contains('\0') { text.replace('\0', "\u{fffd}").into() } else { text.into() }
+}
+
+/// Binds a review's values in the order of the columns.
+pub fn bind<'q, DB>(query: Query<'q, DB, DB::Arguments>, review: &'q NewReview) -> Query<'q, DB, DB::Arguments>
+where
+    DB: Database,
+    i64: Encode<'q, DB> + Type<DB>,
+    Uuid: Encode<'q, DB> + Type<DB>,
+    Cow<'q, str>: Encode<'q, DB> + Type<DB>,
+    Option<Cow<'q, str>>: Encode<'q, DB> + Type<DB>,
+{
+    query
+        .bind(review.id.0)
+        .bind(*review.job.as_uuid())
+        .bind(text(&review.user))
+        .bind(text(&review.repository))
+        .bind(review.base.as_deref().map(text))
+        .bind(text(&review.head))
+        .bind(text(&review.title))
+        .bind(text(&review.model))
+        .bind(i64::from(review.findings))
+        .bind(count(review.usage.input_tokens))
+        .bind(count(review.usage.cached_tokens))
+        .bind(count(review.usage.output_tokens))
+        .bind(count(review.usage.cost_micros))
+        .bind(count(review.duration_ms))
+        .bind(text(&review.document))
+        .bind(text(&review.markdown))
+}
+
 /// The review in a row, by the names of its columns, so that columns added later do not disturb.
-pub fn from_row(row: &SqliteRow) -> Result<ReviewRecord, LedgerError> {
+pub fn review<'r, R>(row: &'r R) -> Result<ReviewRecord, LedgerError>
+where
+    R: Row,
+    &'static str: ColumnIndex<R>,
+    i64: Decode<'r, R::Database> + Type<R::Database>,
+    Uuid: Decode<'r, R::Database> + Type<R::Database>,
+    String: Decode<'r, R::Database> + Type<R::Database>,
+    Option<String>: Decode<'r, R::Database> + Type<R::Database>,
+{
     let review = NewReview {
-        id: ReviewId(uuid(row, "id")?),
-        job: JobId::from(uuid(row, "job")?),
+        id: ReviewId(get(row, "id")?),
+        job: JobId::from(get::<Uuid, _>(row, "job")?),
         user: get(row, "user")?,
         repository: get(row, "repository")?,
         base: get(row, "base")?,
         head: get(row, "head")?,
         title: get(row, "title")?,
         model: get(row, "model")?,
-        findings: get(row, "findings")?,
-        usage: Usage {
-            input_tokens: number(row, "input_tokens")?,
-            cached_tokens: number(row, "cached_tokens")?,
-            output_tokens: number(row, "output_tokens")?,
-            cost_micros: number(row, "cost_micros")?,
-        },
+        findings: u32::try_from(get::<i64, _>(row, "findings")?).map_err(|e| corrupt("findings", e))?,
+        usage: usage(row)?,
         duration_ms: number(row, "duration_ms")?,
         document: get(row, "document")?,
         markdown: get(row, "markdown")?,
@@ -42,20 +79,59 @@ pub fn from_row(row: &SqliteRow) -> Result<ReviewRecord, LedgerError> {
     Ok(ReviewRecord { review, created_at })
 }
 
-fn get<'r, T>(row: &'r SqliteRow, column: &'static str) -> Result<T, LedgerError>
+/// The sum in a row.
+pub fn sum<'r, R>(row: &'r R) -> Result<UsageSum, LedgerError>
 where
-    T: Decode<'r, Sqlite> + Type<Sqlite>,
-    &'static str: ColumnIndex<SqliteRow>,
+    R: Row,
+    &'static str: ColumnIndex<R>,
+    i64: Decode<'r, R::Database> + Type<R::Database>,
+    String: Decode<'r, R::Database> + Type<R::Database>,
+{
+    Ok(UsageSum {
+        day: day(get(row, "day")?)?,
+        user: get(row, "user")?,
+        model: get(row, "model")?,
+        reviews: number(row, "reviews")?,
+        usage: usage(row)?,
+    })
+}
+
+fn day(number: i64) -> Result<Date, LedgerError> {
+    let start = number.saturating_mul(DAY_MS);
+    let start = Timestamp::from_millisecond(start).map_err(|e| corrupt("created_at_ms", e))?;
+    Ok(Offset::UTC.to_datetime(start).date())
+}
+
+fn usage<'r, R>(row: &'r R) -> Result<Usage, LedgerError>
+where
+    R: Row,
+    &'static str: ColumnIndex<R>,
+    i64: Decode<'r, R::Database> + Type<R::Database>,
+{
+    Ok(Usage {
+        input_tokens: number(row, "input_tokens")?,
+        cached_tokens: number(row, "cached_tokens")?,
+        output_tokens: number(row, "output_tokens")?,
+        cost_micros: number(row, "cost_micros")?,
+    })
+}
+
+fn get<'r, T, R>(row: &'r R, column: &'static str) -> Result<T, LedgerError>
+where
+    R: Row,
+    &'static str: ColumnIndex<R>,
+    T: Decode<'r, R::Database> + Type<R::Database>,
 {
     row.try_get(column).map_err(|e| corrupt(column, e))
 }
 
-fn uuid(row: &SqliteRow, column: &'static str) -> Result<Uuid, LedgerError> {
-    Uuid::from_slice(get(row, column)?).map_err(|e| corrupt(column, e))
-}
-
-fn number(row: &SqliteRow, column: &'static str) -> Result<u64, LedgerError> {
-    u64::try_from(get::<i64>(row, column)?).map_err(|e| corrupt(column, e))
+fn number<'r, R>(row: &'r R, column: &'static str) -> Result<u64, LedgerError>
+where
+    R: Row,
+    &'static str: ColumnIndex<R>,
+    i64: Decode<'r, R::Database> + Type<R::Database>,
+{
+    u64::try_from(get::<i64, _>(row, column)?).map_err(|e| corrupt(column, e))
 }
 
 fn corrupt(column: &str, why: impl std::fmt::Display) -> LedgerError {

@@ -15,7 +15,10 @@ fn steps() -> Vec<Migration> {
     let step = |version, name: &'static str, sql: &'static str| {
         Migration::new(version, name.into(), MigrationType::Simple, sql.into_sql_str(), false)
     };
-    vec![step(100, "ledger", include_str!("../../../migrations/sqlite/0100_ledger.sql"))]
+    vec![
+        step(100, "ledger", include_str!("../../../migrations/sqlite/0100_ledger.sql")),
+        step(101, "ledger_creation", include_str!("../../../migrations/sqlite/0101_ledger_creation.sql")),
+    ]
 }
 
 /// Brings the schema up to date, all steps or none. Processes that open a new file at once wait for each other: sqlx has
@@ -27,14 +30,14 @@ pub async fn migrate(writer: &SqlitePool, path: &Path) -> Result<(), LedgerError
     let done = migrator.run_direct(None, &mut *transaction, false).await;
     done.map_err(|e| refused(&migrator, path, e))?;
     // SQLite opens a file that it may not write all the same, and would refuse the first record only.
-    let probe = sqlx::query(include_str!("../sql/probe.sql")).execute(&mut *transaction).await;
+    let probe = sqlx::query(include_str!("../sql/sqlite/probe.sql")).execute(&mut *transaction).await;
     probe.map_err(|e| LedgerError::opening(path, e))?;
     transaction.commit().await.map_err(|e| LedgerError::opening(path, e))
 }
 
 /// Keeps the ledger's tables out of another program's database, or of the queue's.
 async fn check_owner(connection: &mut SqliteConnection, path: &Path) -> Result<(), LedgerError> {
-    let owner = sqlx::query_as::<_, (i64, bool)>(include_str!("../sql/owner.sql")).fetch_one(connection).await;
+    let owner = sqlx::query_as::<_, (i64, bool)>(include_str!("../sql/sqlite/owner.sql")).fetch_one(connection).await;
     match owner.map_err(|e| LedgerError::opening(path, e))? {
         (APPLICATION_ID, _) | (0, false) => Ok(()),
         _ => Err(LedgerError::Schema(format!(

@@ -15,9 +15,10 @@ use sqlx::{
 use uuid::Uuid;
 
 use crate::{
-    LIST_MAX, Ledger, LedgerError, NewReview, Recorded, ReviewFilter, ReviewId, ReviewRecord,
+    LIST_MAX, Ledger, LedgerError, NewReview, Recorded, ReviewFilter, ReviewId, ReviewRecord, USAGE_MAX, UsageFilter,
+    UsageSum,
     error::is_busy,
-    row::{count, from_row, id_of},
+    row::{self, count},
     schema,
 };
 
@@ -83,8 +84,8 @@ impl SqliteLedger {
     }
 
     async fn find(&self, sql: &'static str, id: &Uuid) -> Result<Option<ReviewRecord>, LedgerError> {
-        let row = sqlx::query(sql).bind(id_of(id)).fetch_optional(&self.readers).await;
-        row.map_err(|e| LedgerError::calling("read a review", e))?.as_ref().map(from_row).transpose()
+        let row = sqlx::query(sql).bind(*id).fetch_optional(&self.readers).await;
+        row.map_err(|e| LedgerError::calling("read a review", e))?.as_ref().map(row::review).transpose()
     }
 }
 
@@ -107,10 +108,9 @@ async fn first_connection(
 #[async_trait]
 impl Ledger for SqliteLedger {
     async fn record(&self, review: &NewReview) -> Result<Recorded, LedgerError> {
-        let written: Option<SqliteRow> = insert(review)
-            .fetch_optional(&self.writer)
-            .await
-            .map_err(|e| LedgerError::calling("record a review", e))?;
+        let insert = row::bind(sqlx::query(include_str!("../sql/sqlite/record.sql")), review);
+        let written: Option<SqliteRow> =
+            insert.fetch_optional(&self.writer).await.map_err(|e| LedgerError::calling("record a review", e))?;
         if written.is_some() {
             return Ok(Recorded::New);
         }
@@ -122,54 +122,49 @@ impl Ledger for SqliteLedger {
     }
 
     async fn review(&self, id: ReviewId) -> Result<Option<ReviewRecord>, LedgerError> {
-        self.find(include_str!("../sql/review.sql"), &id.0).await
+        self.find(include_str!("../sql/sqlite/review.sql"), &id.0).await
     }
 
     async fn review_of_job(&self, job: JobId) -> Result<Option<ReviewRecord>, LedgerError> {
-        self.find(include_str!("../sql/review_of_job.sql"), job.as_uuid()).await
+        self.find(include_str!("../sql/sqlite/review_of_job.sql"), job.as_uuid()).await
     }
 
     async fn list(&self, filter: &ReviewFilter) -> Result<Vec<ReviewRecord>, LedgerError> {
         // The greatest UUID is no id of version 7, so that "below it" is all of them.
         let below = filter.before.map_or(Uuid::max(), |id| id.0);
         let rows = page(filter)
-            .bind(id_of(&below))
+            .bind(below)
             .bind(count(filter.limit.min(LIST_MAX) as u64))
             .fetch_all(&self.readers)
             .await
             .map_err(|e| LedgerError::calling("list reviews", e))?;
-        rows.iter().map(from_row).collect()
+        rows.iter().map(row::review).collect()
     }
-}
 
-fn insert(review: &NewReview) -> Query<'_, Sqlite, SqliteArguments> {
-    sqlx::query(include_str!("../sql/record.sql"))
-        .bind(id_of(&review.id.0))
-        .bind(id_of(review.job.as_uuid()))
-        .bind(&review.user)
-        .bind(&review.repository)
-        .bind(&review.base)
-        .bind(&review.head)
-        .bind(&review.title)
-        .bind(&review.model)
-        .bind(review.findings)
-        .bind(count(review.usage.input_tokens))
-        .bind(count(review.usage.cached_tokens))
-        .bind(count(review.usage.output_tokens))
-        .bind(count(review.usage.cost_micros))
-        .bind(count(review.duration_ms))
-        .bind(&review.document)
-        .bind(&review.markdown)
+    async fn usage(&self, filter: &UsageFilter) -> Result<Vec<UsageSum>, LedgerError> {
+        let sums = match &filter.user {
+            None => sqlx::query(include_str!("../sql/sqlite/usage.sql")),
+            Some(user) => sqlx::query(include_str!("../sql/sqlite/usage_of_user.sql")).bind(user),
+        };
+        let rows = sums
+            .bind(filter.from.as_millisecond())
+            .bind(filter.until.as_millisecond())
+            .bind(count(filter.limit.min(USAGE_MAX) as u64))
+            .fetch_all(&self.readers)
+            .await
+            .map_err(|e| LedgerError::calling("sum up usage", e))?;
+        rows.iter().map(row::sum).collect()
+    }
 }
 
 /// A statement for each set of filters, so that each has an index of its own and its plan needs no statistics.
 fn page(filter: &ReviewFilter) -> Query<'_, Sqlite, SqliteArguments> {
     match (&filter.user, &filter.repository) {
-        (None, None) => sqlx::query(include_str!("../sql/list.sql")),
-        (Some(user), None) => sqlx::query(include_str!("../sql/list_of_user.sql")).bind(user),
-        (None, Some(repository)) => sqlx::query(include_str!("../sql/list_of_repository.sql")).bind(repository),
+        (None, None) => sqlx::query(include_str!("../sql/sqlite/list.sql")),
+        (Some(user), None) => sqlx::query(include_str!("../sql/sqlite/list_of_user.sql")).bind(user),
+        (None, Some(repository)) => sqlx::query(include_str!("../sql/sqlite/list_of_repository.sql")).bind(repository),
         (Some(user), Some(repository)) => {
-            sqlx::query(include_str!("../sql/list_of_user_in_repository.sql")).bind(user).bind(repository)
+            sqlx::query(include_str!("../sql/sqlite/list_of_user_in_repository.sql")).bind(user).bind(repository)
         }
     }
 }

@@ -56,6 +56,7 @@ macro_rules! conformance {
                 a_limit_of_zero_starts_none,
                 a_key_is_limited_in_each_queue_apart,
                 no_more_jobs_of_a_queue_start_than_its_limit,
+                a_configured_limit_holds_until_the_configuration_changes,
                 a_raised_limit_of_a_queue_starts_more_at_once,
                 racing_claims_never_pass_the_limit,
                 jobs_without_a_key_have_no_limit,

@@ -3,6 +3,7 @@
 #![allow(dead_code, unused_imports, reason = "each test binary uses its part of what is here")]
 
 mod exposition;
+mod fleet;
 mod model;
 mod process;
 mod repo;
@@ -16,6 +17,7 @@ use std::{
 };
 
 pub use exposition::Exposition;
+pub use fleet::{Api, FleetProcess, block_on};
 pub use model::FakeModel;
 pub use process::{KEY, Process, command_of, logged, reviewfleet};
 pub use repo::{Entry, Repo};

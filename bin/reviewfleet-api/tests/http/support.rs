@@ -17,7 +17,9 @@ use axum::{
 use fleet::{Config, Environment, ReviewJob};
 use jiff::Timestamp;
 use job::{AttemptError, CancelReason, Job, JobId, JobState, QueueName};
-use ledger::{Ledger, LedgerError, NewReview, Recorded, ReviewFilter, ReviewId, ReviewRecord, Usage};
+use ledger::{
+    Ledger, LedgerError, NewReview, Recorded, ReviewFilter, ReviewId, ReviewRecord, Usage, UsageFilter, UsageSum,
+};
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use reviewfleet_api::{Api, ApiSettings, router};
 use store::{
@@ -429,6 +431,10 @@ impl Ledger for FakeLedger {
     }
 
     async fn list(&self, _: &ReviewFilter) -> Result<Vec<ReviewRecord>, LedgerError> {
+        Err(LedgerError::Corrupt("the API does not call this".to_owned()))
+    }
+
+    async fn usage(&self, _: &UsageFilter) -> Result<Vec<UsageSum>, LedgerError> {
         Err(LedgerError::Corrupt("the API does not call this".to_owned()))
     }
 }

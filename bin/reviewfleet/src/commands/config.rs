@@ -1,5 +1,5 @@
 use anyhow::Result;
-use fleet::Config;
+use fleet::{Config, Place};
 use serde_json::json;
 
 use crate::output::Output;
@@ -15,7 +15,7 @@ pub fn check(config: &Config, out: &mut Output) -> Result<()> {
             "result": "ok",
             "reviewer": config.reviewer_line(),
             "listen": config.api.listen,
-            "data_dir": config.store.data_dir,
+            "store": Place::of(&config.store).to_string(),
             "queues": queues,
             "repositories": repositories,
         }))?;
@@ -24,7 +24,7 @@ pub fn check(config: &Config, out: &mut Output) -> Result<()> {
     out.line(format_args!("{file}: ok"))?;
     out.line(format_args!("  reviewer      {}", config.reviewer_line()))?;
     out.line(format_args!("  api           {}", config.api.listen))?;
-    out.line(format_args!("  data          {}", config.store.data_dir.display()))?;
+    out.line(format_args!("  store         {}", Place::of(&config.store)))?;
     out.line(format_args!("  queues        {}", queues.join(", ")))?;
     out.line(format_args!(
         "  repositories  {}",

@@ -4,7 +4,7 @@ use std::{
 };
 
 use anyhow::{Context, Result, bail};
-use fleet::{Config, REVIEW_QUEUE, Shutdown, TelemetryConfig, USER_CLASS};
+use fleet::{Config, REVIEW_QUEUE, Shutdown, TelemetryConfig, USER_CLASS, UrlFrom};
 use job::{LimitClass, QueueName};
 use review::{CommitId, LocalGit, RepositoryName};
 use secrecy::SecretString;
@@ -61,6 +61,9 @@ impl Folder {
 
 pub async fn run(command: &cli::Demo, mut config: Config, shutdown: &Shutdown, out: &mut Output) -> Result<()> {
     let begun = Instant::now();
+    if config.store.url_from == UrlFrom::CommandLine {
+        bail!("demo keeps its queue in a folder that goes with it: `up --database-url URL` runs on a database");
+    }
     let root = LocalGit::discover(&command.repo)?;
     let repository = repository::name_of(&root);
     let commits = LocalGit::last_commits(&root, command.commits.into())?;
@@ -110,7 +113,7 @@ fn configure(
     repository: &RepositoryName,
     root: &Path,
 ) -> Result<()> {
-    data.clone_into(&mut config.store.data_dir);
+    config.embed_in(data);
     config.forge.repositories = [(repository.clone(), root.to_owned())].into();
     config.api.listen = ([127, 0, 0, 1], 0).into();
     config.secrets.api_keys = vec![key.clone()];

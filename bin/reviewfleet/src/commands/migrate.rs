@@ -1,17 +1,21 @@
+use std::time::Duration;
+
 use anyhow::Result;
-use fleet::{Config, Fleet};
+use fleet::{Config, Fleet, Place};
 use serde_json::json;
 
 use crate::output::Output;
 
 /// Opening the stores makes them, or brings them to this program's schema; a newer one is refused.
-pub async fn run(config: Config, out: &mut Output) -> Result<()> {
+pub async fn run(mut config: Config, out: &mut Output) -> Result<()> {
+    // Whoever has typed it would rather read at once what is wrong.
+    config.store.connect_wait = Duration::ZERO;
     let fleet = Fleet::open(config).await?;
-    let data_dir = &fleet.config.store.data_dir;
+    let place = Place::of(&fleet.config.store).to_string();
     if out.is_json() {
-        out.object(&json!({ "data_dir": data_dir, "result": "up to date" }))?;
+        out.object(&json!({ "store": place, "result": "up to date" }))?;
     } else {
-        out.line(format_args!("the databases in {} have this program's schema", data_dir.display()))?;
+        out.line(format_args!("queue and ledger in {place} have this program's schema"))?;
     }
     Ok(())
 }

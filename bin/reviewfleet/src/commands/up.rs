@@ -1,11 +1,16 @@
 use std::path::Path;
 
 use anyhow::Result;
-use fleet::{Config, Shutdown};
+use fleet::{Config, Place, Shutdown};
 use review::LocalGit;
 use serde::Serialize;
 
-use crate::{cli, output::Output, repository, service::Service};
+use crate::{
+    cli,
+    output::{FAINT, Output},
+    repository,
+    service::Service,
+};
 
 #[derive(Serialize)]
 struct Started<'a> {
@@ -17,18 +22,30 @@ pub async fn run(command: &cli::Up, mut config: Config, shutdown: &Shutdown, out
     if let Some(listen) = command.listen {
         config.api.listen = listen;
     }
+    let passed_over = config.pass_over_database_of_file();
     config.check_repositories()?;
     serve_this_repository(&mut config);
     let repositories: Vec<String> = config.forge.repositories.keys().map(ToString::to_string).collect();
     let repositories = if repositories.is_empty() { "none".to_owned() } else { repositories.join(", ") };
-    let (reviewer, data) = (config.reviewer_line(), config.store.data_dir.clone());
+    let (reviewer, data) = (config.reviewer_line(), Place::of(&config.store));
     let telemetry = fleet::telemetry::init(&config.telemetry)?;
-    let mut service = Service::start(config, telemetry.metrics, 1).await?;
+    let start = Service::start(config, telemetry.metrics, 1);
+    let Some(service) = shutdown.unless_requested(start).await else { return Ok(()) };
+    let mut service = service?;
     if out.is_json() {
         out.object(&Started { url: service.url(), reviewer })?;
     } else {
         out.line(format_args!("Reviewer:     {reviewer}"))?;
-        out.line(format_args!("Data:         {}", data.display()))?;
+        out.line(format_args!("Data:         {data}"))?;
+        if let (Some(address), Place::Folder(folder)) = (passed_over, &data) {
+            out.line(format_args!(
+                "              {FAINT}{address} of the configuration is for reviewfleet-api and -worker;{FAINT:#}"
+            ))?;
+            out.line(format_args!(
+                "              {FAINT}commands for this service: reviewfleet --data-dir {} …{FAINT:#}",
+                folder.display()
+            ))?;
+        }
         out.line(format_args!("Repositories: {repositories}"))?;
         out.line(format_args!("Listening:    {}", service.url()))?;
     }

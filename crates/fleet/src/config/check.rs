@@ -66,6 +66,11 @@ fn store(config: &Config, source: &Source<'_>) -> Result<(), ConfigError> {
     if config.store.data_dir.as_os_str().is_empty() {
         return Err(source.wrong(&["store", "data_dir"], "expected the path of a folder"));
     }
+    if config.store.transaction_pooler && config.store.listen_url.is_none() {
+        let what = "no wake-up comes through a pooler in transaction mode: name the server's own address in \
+                    store.listen_url or DATABASE_LISTEN_URL as well";
+        return Err(source.wrong(&["store", "transaction_pooler"], what));
+    }
     for (repository, path) in &config.forge.repositories {
         if path.as_os_str().is_empty() {
             let keys = ["forge", "repositories", repository.as_str()];

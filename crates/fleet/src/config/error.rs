@@ -23,6 +23,14 @@ pub enum ConfigError {
         /// What is wrong and what is allowed; never the value, which may be a secret.
         what: String,
     },
+    /// An option of the command line has a mistake.
+    #[error("{option}: {what}")]
+    Option {
+        /// Its name.
+        option: &'static str,
+        /// What is wrong and what is allowed; never the value, which may hold a secret.
+        what: String,
+    },
     /// A secret's file is not there or cannot be read.
     #[error("environment variable {variable}: the file {} cannot be read", path.display())]
     SecretFile {

@@ -8,6 +8,7 @@ mod review;
 mod secrets;
 mod service;
 mod source;
+mod store;
 mod value;
 
 #[cfg(test)]
@@ -32,9 +33,11 @@ pub use name::{ModelName, NameError, TierName, VariableName};
 pub use review::{ComplexityConfig, OnModelFailure, ReviewConfig};
 pub use secrets::{ApiAccess, Secrets};
 pub use service::{
-    ApiConfig, Backend, ForgeConfig, ForgeKind, LogFormat, QueueConfig, REVIEW_QUEUE, RetryConfig, StoreConfig,
-    TelemetryConfig, TierConfig, USER_CLASS, WorkerConfig,
+    ApiConfig, ForgeConfig, ForgeKind, LogFormat, QueueConfig, REVIEW_QUEUE, RetryConfig, TelemetryConfig, TierConfig,
+    USER_CLASS, WorkerConfig,
 };
+
+pub use store::{StoreConfig, UrlFrom};
 
 use source::Source;
 

@@ -36,7 +36,7 @@ pub enum ApiAccess {
 }
 
 impl Config {
-    /// Adds what the environment says: keys, the model behind `OPENAI_BASE_URL`, and the log's level.
+    /// Adds what the environment says: keys, the database, the model behind `OPENAI_BASE_URL`, and the log's level.
     pub(super) fn take_environment(
         &mut self,
         source: &Source<'_>,
@@ -51,6 +51,7 @@ impl Config {
                 self.secrets.api_keys.push(key.into());
             }
         }
+        self.store.take_environment(environment)?;
         self.take_openai(source, environment)?;
         for (name, model) in &self.models {
             if let Some(variable) = model.key_variable()

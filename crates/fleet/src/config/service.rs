@@ -43,24 +43,6 @@ pub struct ApiConfig {
     pub default_tier: TierName,
 }
 
-/// `[store]`: where queue and ledger are kept.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(default, deny_unknown_fields, expecting = "a table")]
-pub struct StoreConfig {
-    /// Which database.
-    pub backend: Backend,
-    /// Folder of the databases; made when it is not there. Relative to the file that names it.
-    pub data_dir: PathBuf,
-}
-
-/// A database.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Backend {
-    /// Files in `data_dir`.
-    Sqlite,
-}
-
 /// `[queues.NAME]`: one queue.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields, expecting = "a table")]
@@ -196,12 +178,6 @@ impl Default for ApiConfig {
             in_flight_max: 256,
             default_tier: TierName::literal("FREE"),
         }
-    }
-}
-
-impl Default for StoreConfig {
-    fn default() -> Self {
-        Self { backend: Backend::Sqlite, data_dir: "reviewfleet-data".into() }
     }
 }
 

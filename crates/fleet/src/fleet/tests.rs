@@ -1,12 +1,17 @@
-use std::time::Duration;
+use std::{fs, path::Path, time::Duration};
 
 use job::{Concurrency, ConcurrencyKey, JobId, JobKind, LimitClass, Payload, Priority, QueueName, Weight};
 use store::{Enqueued, NewJob, QueueStats, Rejection};
 use tempfile::TempDir;
 use uuid::Uuid;
 
-use super::*;
+use super::{
+    embedded::{LEDGER_FILE, QUEUE_FILE},
+    *,
+};
 use crate::Environment;
+
+mod on_postgres;
 
 fn folder() -> TempDir {
     tempfile::tempdir().unwrap()
@@ -112,7 +117,7 @@ async fn attaching_where_nothing_is_says_so_and_makes_nothing() {
     let folder = folder();
     let error = Fleet::attach(config(folder.path(), "")).await.err().unwrap();
     let data_dir = folder.path().join("reviewfleet-data");
-    assert!(matches!(&error, OpenError::NoStore { path } if *path == data_dir), "{error:?}");
+    assert!(matches!(&error, OpenError::NoStore { place } if *place == Place::Folder(data_dir.clone())), "{error:?}");
     assert!(!data_dir.exists());
 }
 

@@ -29,16 +29,20 @@ pub async fn the_depth_counts_every_state(bed: Bed) {
     assert_eq!(numbers(&bed.stats().await), [0; 5]);
     bed.put_all((0..6).map(|_| Bed::keyed("a")).collect()).await;
     bed.put_all((0..3).map(|_| Bed::job()).collect()).await;
-    assert_eq!(numbers(&bed.stats().await), [0, 5, 4, 0, 0]);
-    let mut running = bed.claim(4).await;
-    assert_eq!(numbers(&bed.stats().await), [0, 1, 4, 4, 0]);
-    running.sort_by_key(|leased| leased.job.concurrency.is_some());
-    bed.complete(vec![running.remove(0)]).await;
-    bed.end(running.remove(0), &Bed::permanent()).await;
-    bed.end(running.remove(0), &Bed::transient()).await;
-    assert_eq!(numbers(&bed.stats().await), [1, 2, 3, 1, 1]);
-    bed.end(running.remove(0), &job::Outcome::Released).await;
-    assert_eq!(numbers(&bed.stats().await), [1, 3, 3, 0, 1]);
+    let [_, ready, parked, ..] = numbers(&bed.stats().await);
+    assert_eq!(ready + parked, 9, "a claim that meets it parks a job, if nothing did before");
+    let (keyed, mut others): (Vec<_>, Vec<_>) =
+        bed.claim(10).await.into_iter().partition(|leased| leased.job.concurrency.is_some());
+    assert_eq!(numbers(&bed.stats().await), [0, 0, 4, 5, 0]);
+    bed.complete(vec![others.remove(0)]).await;
+    bed.end(others.remove(0), &Bed::permanent()).await;
+    bed.end(others.remove(0), &Bed::transient()).await;
+    assert_eq!(numbers(&bed.stats().await), [1, 0, 4, 2, 1]);
+    let [first, second] = keyed.try_into().expect("two of a key");
+    bed.complete(vec![first]).await;
+    assert_eq!(numbers(&bed.stats().await), [1, 1, 3, 1, 1]);
+    bed.end(second, &job::Outcome::Released).await;
+    assert_eq!(numbers(&bed.stats().await), [1, 2, 3, 0, 1]);
 }
 
 pub async fn the_oldest_ready_job_tells_its_age(bed: Bed) {

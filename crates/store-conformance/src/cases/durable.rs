@@ -39,6 +39,7 @@ pub async fn a_pause_and_a_limit_outlive_a_crash(mut bed: Bed) {
     bed.store.set_limit(&LimitTarget::Queue(Bed::queue()), Some(7)).await.unwrap();
     let id = bed.put(Bed::keyed("a")).await;
     bed.crash().await;
+    assert!(bed.start(10).await.is_empty());
     assert_eq!(bed.state(id).await, JobState::Parked);
     assert_eq!(bed.stats().await.limit, Some(7));
     bed.store.resume(&PauseTarget::Key(Bed::queue(), key)).await.unwrap();

@@ -149,6 +149,37 @@ pub async fn no_more_jobs_of_a_queue_start_than_its_limit(bed: Bed) {
     assert_eq!(bed.start(10).await.len(), 1);
 }
 
+pub async fn a_configured_limit_holds_until_the_configuration_changes(bed: Bed) {
+    let limit_of_a = async |bed: &Bed| {
+        let started = bed.claim(10).await;
+        let count = started.len();
+        for leased in started {
+            bed.end(leased, &job::Outcome::Released).await;
+        }
+        count
+    };
+    let class = LimitTarget::Class(Bed::queue(), Bed::class());
+    put_many(&bed, "a", 9).await;
+    bed.store.configure_limit(&class, Some(4)).await.unwrap();
+    assert_eq!(limit_of_a(&bed).await, 4);
+    bed.store.set_limit(&class, Some(6)).await.unwrap();
+    bed.store.configure_limit(&class, Some(4)).await.unwrap();
+    assert_eq!(limit_of_a(&bed).await, 6, "what an operator has set");
+    bed.store.configure_limit(&class, Some(5)).await.unwrap();
+    assert_eq!(limit_of_a(&bed).await, 5, "what the changed configuration says");
+    bed.store.configure_limit(&LimitTarget::Queue(Bed::queue()), Some(3)).await.unwrap();
+    assert_eq!(limit_of_a(&bed).await, 3);
+    bed.store.configure_limit(&class, None).await.unwrap();
+    bed.store.configure_limit(&LimitTarget::Queue(Bed::queue()), None).await.unwrap();
+    assert_eq!(limit_of_a(&bed).await, 9);
+    let elsewhere = QueueName::new("elsewhere").unwrap();
+    bed.store.configure_limit(&LimitTarget::Queue(elsewhere.clone()), Some(1)).await.unwrap();
+    bed.put(NewJob { queue: elsewhere, concurrency: None, ..Bed::job() }).await;
+    let key = Bed::keyed("a").concurrency.unwrap().key;
+    let refused = bed.store.configure_limit(&LimitTarget::Key(Bed::queue(), key), Some(1)).await;
+    assert!(matches!(refused, Err(store::StoreError::Invalid(_))), "{refused:?}");
+}
+
 pub async fn a_raised_limit_of_a_queue_starts_more_at_once(bed: Bed) {
     bed.store.set_limit(&LimitTarget::Queue(Bed::queue()), Some(1)).await.unwrap();
     bed.put_all((0..5).map(|_| Bed::job()).collect()).await;

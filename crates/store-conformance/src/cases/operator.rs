@@ -78,7 +78,6 @@ pub async fn cancelling_a_finished_job_changes_nothing(bed: Bed) {
 
 pub async fn cancelling_a_ready_job_gives_its_room_to_the_next(bed: Bed) {
     let ids = bed.put_all((0..3).map(|_| Bed::keyed("a")).collect()).await;
-    assert_eq!(bed.name(ids[2]).await, StateName::Parked);
     bed.store.cancel(ids[0], ASKED).await.unwrap();
     assert_eq!(bed.start(10).await, ids[1..]);
 }
@@ -151,7 +150,9 @@ pub async fn a_list_is_filtered_and_paged(bed: Bed) {
     let index = JobKind::new("index").unwrap();
     let mut ids = bed.put_all((0..5).map(|_| Bed::keyed("a")).collect()).await;
     ids.push(bed.put(NewJob { kind: index.clone(), ..Bed::job() }).await);
-    bed.complete(vec![bed.claim_one().await]).await;
+    let mut running = bed.claim(10).await;
+    running.retain(|leased| leased.job.concurrency.is_some());
+    bed.complete(vec![running.remove(0)]).await;
     let list = async |filter: JobFilter| {
         let page = bed.store.list(&filter).await.unwrap();
         (page.jobs.into_iter().map(|view| view.job.id).collect::<Vec<_>>(), page.next)

@@ -36,8 +36,8 @@ pub async fn a_due_job_waits_for_room_of_its_key(bed: Bed) {
     let running = bed.claim(10).await;
     bed.advance(Duration::from_secs(5)).await;
     assert_eq!(bed.maintain().await.due, 1);
-    assert_eq!(bed.name(due).await, StateName::Parked);
     assert!(bed.start(10).await.is_empty());
+    assert_eq!(bed.name(due).await, StateName::Parked);
     bed.complete(running).await;
     assert_eq!(bed.start(10).await, [due]);
 }

@@ -94,8 +94,24 @@ pub const MISTAKES: &[(&str, &str)] = &[
         r#"workers.toml:2: api.allow_anonymous_loopback = "yes": invalid type: string "yes", expected a boolean"#,
     ),
     (
-        "[store]\nbackend = \"postgres\"",
-        r#"workers.toml:2: store.backend = "postgres": unknown variant `postgres`, expected `sqlite`"#,
+        "[store]\nurl = \"db.example.com\"",
+        "workers.toml:2: store.url: expected postgres://user@host:port/database, with special characters of user and password as %XX",
+    ),
+    (
+        "[store]\nurl = \"postgres://ann:s3cret-word@db.example.com/fleet\"",
+        "workers.toml:2: store.url: a password does not belong in this file: name the whole address in DATABASE_URL (DATABASE_LISTEN_URL for listen_url), or the password alone in PGPASSWORD or ~/.pgpass",
+    ),
+    (
+        "[store]\nlisten_url = \"postgres://ann@db.example.com/fleet?password=s3cret-word\"",
+        "workers.toml:2: store.listen_url: a password does not belong in this file: name the whole address in DATABASE_URL (DATABASE_LISTEN_URL for listen_url), or the password alone in PGPASSWORD or ~/.pgpass",
+    ),
+    (
+        "[store]\ntransaction_pooler = true",
+        "workers.toml:2: store.transaction_pooler = true: no wake-up comes through a pooler in transaction mode: name the server's own address in store.listen_url or DATABASE_LISTEN_URL as well",
+    ),
+    (
+        "[store]\nworker_connections = 1",
+        "workers.toml:2: store.worker_connections = 1: invalid value: integer `1`, expected a whole number from 2 to 1000",
     ),
     ("[store]\ndata_dir = \"\"", r#"workers.toml:2: store.data_dir = "": expected the path of a folder"#),
     (

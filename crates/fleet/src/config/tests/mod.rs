@@ -26,7 +26,10 @@ fn seen(config: &Config) -> String {
 
 #[test]
 fn the_shipped_file_shows_the_defaults() {
-    assert_eq!(seen(&parse(SHIPPED).unwrap()), seen(&Config::default()));
+    let mut shipped = parse(SHIPPED).unwrap();
+    // The one key that has no default: a fleet's database.
+    assert_eq!(shipped.store.url.take().unwrap().to_string(), "postgres://reviewfleet@127.0.0.1:5432/reviewfleet");
+    assert_eq!(seen(&shipped), seen(&Config::default()));
 }
 
 #[test]
@@ -210,6 +213,65 @@ fn secrets_come_from_a_variable_or_from_the_file_that_a_variable_names() {
 }
 
 #[test]
+fn the_command_line_goes_before_the_environment_and_both_before_the_file() {
+    const FILE: &str = "store.url = \"postgres://ann@file.example.com/fleet\"";
+    let (secret, variable) = ("s3cret-word", ("DATABASE_URL", "postgres://ann:s3cret-word@env.example.com/fleet"));
+    let place = |config: &Config| crate::Place::of(&config.store).to_string();
+    let by_file = parse(FILE).unwrap();
+    assert_eq!(place(&by_file), "postgres://ann@file.example.com:5432/fleet (store.url)");
+    let by_environment = parse_with(FILE, &[variable]).unwrap();
+    assert_eq!(place(&by_environment), "postgres://ann@env.example.com:5432/fleet (DATABASE_URL)");
+    let option = Some("postgres://ann:s3cret-word@line.example.com/fleet");
+    let by_line = by_environment.clone().with_database(option).unwrap();
+    assert_eq!(place(&by_line), "postgres://ann@line.example.com:5432/fleet (--database-url)");
+    assert_eq!(place(&by_line.clone().with_database(None).unwrap()), place(&by_line));
+    for config in [&by_environment, &by_line] {
+        assert!(!seen(config).contains(secret), "{}", seen(config));
+        assert!(config.store.url.as_ref().unwrap().expose().contains(secret));
+    }
+    let embedded = parse_with("", &[("DATABASE_URL", "")]).unwrap();
+    assert_eq!(place(&embedded), "reviewfleet-data (store.data_dir)");
+}
+
+#[test]
+fn what_runs_out_of_the_box_passes_over_the_database_of_the_file_alone() {
+    let variables = [("DATABASE_URL", "postgres://ann@env.example.com/fleet")];
+    let mut by_file = parse(SHIPPED).unwrap();
+    assert!(by_file.pass_over_database_of_file().is_some());
+    assert_eq!(by_file.store.url, None);
+    let mut by_environment = parse_with(SHIPPED, &variables).unwrap();
+    let mut by_line = parse(SHIPPED).unwrap().with_database(Some(variables[0].1)).unwrap();
+    for config in [&mut by_environment, &mut by_line] {
+        assert_eq!(config.pass_over_database_of_file(), None);
+        assert!(config.store.url.is_some());
+        config.embed_in("elsewhere");
+        assert_eq!(crate::Place::of(&config.store).to_string(), "elsewhere (store.data_dir)");
+    }
+}
+
+#[test]
+fn the_address_of_a_database_may_lie_in_a_secrets_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("url");
+    fs::write(&path, "postgres://ann:s3cret-word@h/fleet\n").unwrap();
+    let path = path.to_str().unwrap();
+    let variables = [("DATABASE_URL_FILE", path), ("DATABASE_LISTEN_URL_FILE", path)];
+    let store = parse_with("store.transaction_pooler = true", &variables).unwrap().store;
+    for address in [store.url, store.listen_url] {
+        assert_eq!(address.unwrap().expose(), "postgres://ann:s3cret-word@h/fleet");
+    }
+}
+
+#[test]
+fn a_database_that_the_command_line_names_wrongly_is_refused_without_its_password() {
+    let error = Config::default().with_database(Some("mysql://ann:s3cret-word@h/fleet")).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "--database-url: expected postgres://user@host:port/database, with special characters of user and password as %XX"
+    );
+}
+
+#[test]
 fn a_mistake_in_the_environment_names_the_variable_and_not_its_value() {
     let folder = tempfile::tempdir().unwrap();
     let write = |name: &str, content: &str| {
@@ -261,6 +323,12 @@ fn a_mistake_in_the_environment_names_the_variable_and_not_its_value() {
             &[("OPENAI_BASE_URL", "127.0.0.1:8000"), ("OPENAI_MODEL", "m")],
             "environment variable OPENAI_BASE_URL: expected http:// or https://, a host and perhaps a path, without \
              user, query or fragment"
+                .into(),
+        ),
+        (
+            &[("DATABASE_URL", "mysql://ann:s3cret-word@h/fleet")],
+            "environment variable DATABASE_URL: expected postgres://user@host:port/database, with special characters of \
+             user and password as %XX"
                 .into(),
         ),
         (

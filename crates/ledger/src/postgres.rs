@@ -1,0 +1,132 @@
+use async_trait::async_trait;
+use job::JobId;
+use postgres::{Address, Database, Fault, Index, Schema, Step};
+use sqlx::{
+    Postgres,
+    postgres::{PgArguments, PgRow},
+    query::Query,
+};
+use uuid::Uuid;
+
+use crate::{
+    LIST_MAX, Ledger, LedgerError, NewReview, Recorded, ReviewFilter, ReviewId, ReviewRecord, USAGE_MAX, UsageFilter,
+    UsageSum,
+    row::{self, count},
+};
+
+/// The ledger's schema. Its files stand at the top of the workspace, where an operator looks for them.
+const SCHEMA: Schema = Schema {
+    name: "ledger",
+    // "rfl1", as the mark of the ledger's file.
+    lock: 0x7266_6c31,
+    steps: &[Step { version: 100, name: "ledger", sql: include_str!("../../../migrations/postgres/0100_ledger.sql") }],
+    indexes: &[
+        Index {
+            name: "ledger.review_by_creation",
+            create: include_str!("../../../migrations/postgres/0101_ledger_creation.sql"),
+        },
+        Index {
+            name: "ledger.review_of_user_by_creation",
+            create: include_str!("../../../migrations/postgres/0102_ledger_creation_of_user.sql"),
+        },
+    ],
+};
+
+/// The ledger in a Postgres database, in its schema `ledger`: one place for the workers of all machines. Clones share
+/// connections.
+#[derive(Debug, Clone)]
+pub struct PostgresLedger {
+    database: Database,
+}
+
+impl PostgresLedger {
+    /// Brings the schema in the database at this address up to date, on a connection of its own that ends with it; all
+    /// other calls go by the connections of `database`, which another part of the process may use as well.
+    pub async fn open(address: &Address, database: Database) -> Result<Self, LedgerError> {
+        SCHEMA.migrate(address).await.map_err(fault("open it"))?;
+        Ok(Self { database })
+    }
+
+    /// Ends the connections, once the calls in flight are answered. Dropping the ledger does the same in the background.
+    pub async fn close(&self) {
+        self.database.close().await;
+    }
+
+    async fn rows(
+        &self,
+        what: &'static str,
+        query: Query<'_, Postgres, PgArguments>,
+    ) -> Result<Vec<PgRow>, LedgerError> {
+        self.database.rows(what, query).await.map_err(fault(what))
+    }
+
+    async fn find(&self, sql: &'static str, id: Uuid) -> Result<Option<ReviewRecord>, LedgerError> {
+        let rows = self.rows("read a review", sqlx::query(sql).bind(id)).await?;
+        rows.first().map(row::review).transpose()
+    }
+}
+
+#[async_trait]
+impl Ledger for PostgresLedger {
+    async fn record(&self, review: &NewReview) -> Result<Recorded, LedgerError> {
+        let insert = row::bind(sqlx::query(include_str!("../sql/postgres/record.sql")), review);
+        if !self.rows("record a review", insert).await?.is_empty() {
+            return Ok(Recorded::New);
+        }
+        // Rows are never deleted, so that what kept this one out is still there.
+        match self.review_of_job(review.job).await? {
+            Some(first) => Ok(Recorded::Already(first.review.id)),
+            None => Err(LedgerError::Corrupt(format!("review {} is recorded for another job", review.id))),
+        }
+    }
+
+    async fn review(&self, id: ReviewId) -> Result<Option<ReviewRecord>, LedgerError> {
+        self.find(include_str!("../sql/postgres/review.sql"), id.0).await
+    }
+
+    async fn review_of_job(&self, job: JobId) -> Result<Option<ReviewRecord>, LedgerError> {
+        self.find(include_str!("../sql/postgres/review_of_job.sql"), *job.as_uuid()).await
+    }
+
+    async fn list(&self, filter: &ReviewFilter) -> Result<Vec<ReviewRecord>, LedgerError> {
+        // The greatest UUID is no id of version 7, so that "below it" is all of them.
+        let below = filter.before.map_or(Uuid::max(), |id| id.0);
+        let page = page(filter).bind(below).bind(count(filter.limit.min(LIST_MAX) as u64));
+        self.rows("list reviews", page).await?.iter().map(row::review).collect()
+    }
+
+    async fn usage(&self, filter: &UsageFilter) -> Result<Vec<UsageSum>, LedgerError> {
+        let sums = match &filter.user {
+            None => sqlx::query(include_str!("../sql/postgres/usage.sql")),
+            Some(user) => sqlx::query(include_str!("../sql/postgres/usage_of_user.sql")).bind(user),
+        };
+        let sums = sums
+            .bind(filter.from.as_millisecond())
+            .bind(filter.until.as_millisecond())
+            .bind(count(filter.limit.min(USAGE_MAX) as u64));
+        self.rows("sum up usage", sums).await?.iter().map(row::sum).collect()
+    }
+}
+
+/// A statement for each set of filters, so that each has an index of its own.
+fn page(filter: &ReviewFilter) -> Query<'_, Postgres, PgArguments> {
+    match (&filter.user, &filter.repository) {
+        (None, None) => sqlx::query(include_str!("../sql/postgres/list.sql")),
+        (Some(user), None) => sqlx::query(include_str!("../sql/postgres/list_of_user.sql")).bind(user),
+        (None, Some(repository)) => {
+            sqlx::query(include_str!("../sql/postgres/list_of_repository.sql")).bind(repository)
+        }
+        (Some(user), Some(repository)) => {
+            sqlx::query(include_str!("../sql/postgres/list_of_user_in_repository.sql")).bind(user).bind(repository)
+        }
+    }
+}
+
+fn fault(what: &'static str) -> impl Fn(Fault) -> LedgerError {
+    move |fault| match fault {
+        Fault::Unavailable { .. } => LedgerError::Unavailable { what, source: fault.into() },
+        Fault::Setup(why) => LedgerError::Setup(why),
+        Fault::Schema(why) => LedgerError::Schema(why),
+        Fault::Corrupt { what, source } => LedgerError::Corrupt(format!("{what}: {source}")),
+    }
+}

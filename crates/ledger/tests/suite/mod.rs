@@ -1,0 +1,226 @@
+//! What every ledger promises, case by case. [`cases`] makes each a test of a backend.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking, its helpers too")]
+
+use std::{collections::HashSet, sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+use job::JobId;
+use ledger::{
+    LIST_MAX, Ledger, LedgerError, NewReview, Recorded, ReviewFilter, ReviewId, Usage, UsageFilter, UsageSum,
+};
+use uuid::Uuid;
+
+const HOUR: Duration = Duration::from_hours(1);
+
+/// A backend under test: an empty ledger that can be opened any number of times.
+#[async_trait]
+pub trait Bed: Send + Sync {
+    /// Opens it, or opens it again.
+    async fn open(&self) -> Arc<dyn Ledger>;
+
+    /// Moves every record so many milliseconds into the past.
+    async fn age(&self, millis: i64);
+}
+
+macro_rules! cases {
+    ($bed:expr) => {
+        $crate::suite::cases!($bed;
+            a_review_comes_back_whole_after_the_ledger_was_opened_again,
+            the_first_record_of_a_job_stays,
+            one_of_twenty_tasks_in_two_openings_records_the_job,
+            pages_are_newest_first_and_keep_to_their_filter,
+            a_page_has_a_maximum_whatever_is_asked,
+            a_large_review_comes_back_whole,
+            usage_is_summed_by_day_user_and_model,
+            usage_of_nobody_is_nothing,
+        );
+    };
+    ($bed:expr; $($case:ident,)*) => {
+        $(#[tokio::test(flavor = "multi_thread")]
+        async fn $case() {
+            suite::$case(&$bed.await).await;
+        })*
+    };
+}
+pub(crate) use cases;
+
+pub fn review(user: &str, repository: &str) -> NewReview {
+    NewReview {
+        id: ReviewId(Uuid::now_v7()),
+        job: JobId::from(Uuid::now_v7()),
+        user: user.into(),
+        repository: repository.into(),
+        base: Some("b".repeat(40)),
+        head: "a".repeat(40),
+        title: "Mend the gate".into(),
+        model: "fast".into(),
+        findings: 3,
+        usage: Usage { input_tokens: 30_000, cached_tokens: 1_000, output_tokens: 4_000, cost_micros: 19_000 },
+        duration_ms: 1_234,
+        document: r#"{"findings":[]}"#.into(),
+        markdown: "# Review".into(),
+    }
+}
+
+pub async fn a_review_comes_back_whole_after_the_ledger_was_opened_again(bed: &impl Bed) {
+    let mut first = review("ü'\"\\\u{1}🦀", "acme/widgets");
+    first.base = None;
+    first.markdown = "a NUL \0 and what follows".into();
+    first.usage.input_tokens = u64::MAX;
+    assert_eq!(bed.open().await.record(&first).await.unwrap(), Recorded::New);
+
+    let ledger = bed.open().await;
+    let by_id = ledger.review(first.id).await.unwrap().unwrap();
+    let job = first.job;
+    first.markdown = "a NUL \u{fffd} and what follows".into();
+    first.usage.input_tokens = u64::MAX / 2;
+    assert_eq!(by_id.review, first);
+    let made_ms = i64::try_from(first.id.0.get_timestamp().unwrap().to_unix().0 * 1000).unwrap();
+    assert!((by_id.created_at.as_millisecond() - made_ms).abs() < 60_000, "{:?}", by_id.created_at);
+    assert_eq!(ledger.review_of_job(job).await.unwrap(), Some(by_id));
+    assert_eq!(ledger.review(ReviewId(Uuid::now_v7())).await.unwrap(), None);
+    assert_eq!(ledger.review_of_job(JobId::from(Uuid::now_v7())).await.unwrap(), None);
+}
+
+pub async fn the_first_record_of_a_job_stays(bed: &impl Bed) {
+    let ledger = bed.open().await;
+    let first = review("u", "acme/widgets");
+    let second = NewReview { id: ReviewId(Uuid::now_v7()), title: "Another".into(), ..first.clone() };
+    assert_eq!(ledger.record(&first).await.unwrap(), Recorded::New);
+    assert_eq!(ledger.record(&second).await.unwrap(), Recorded::Already(first.id));
+    assert_eq!(ledger.record(&first).await.unwrap(), Recorded::Already(first.id));
+    assert_eq!(ledger.review_of_job(first.job).await.unwrap().unwrap().review, first);
+    assert_eq!(ledger.review(second.id).await.unwrap(), None);
+
+    let stolen = NewReview { id: first.id, ..review("u", "acme/widgets") };
+    assert!(matches!(ledger.record(&stolen).await, Err(LedgerError::Corrupt(_))));
+}
+
+pub async fn one_of_twenty_tasks_in_two_openings_records_the_job(bed: &impl Bed) {
+    let openings = [bed.open().await, bed.open().await];
+    let job = JobId::from(Uuid::now_v7());
+    let tasks: Vec<_> = (0..20)
+        .map(|i| {
+            let ledger = openings[i % 2].clone();
+            tokio::spawn(async move {
+                let review = NewReview { job, ..review("u", "acme/widgets") };
+                (review.id, ledger.record(&review).await.unwrap())
+            })
+        })
+        .collect();
+    let (mut new, mut already) = (Vec::new(), HashSet::new());
+    for task in tasks {
+        match task.await.unwrap() {
+            (id, Recorded::New) => new.push(id),
+            (_, Recorded::Already(id)) => _ = already.insert(id),
+        }
+    }
+    assert_eq!(new.len(), 1);
+    assert_eq!(already, HashSet::from([new[0]]));
+}
+
+pub async fn pages_are_newest_first_and_keep_to_their_filter(bed: &impl Bed) {
+    let ledger = bed.open().await;
+    let mut ids = Vec::new();
+    for (user, repository) in [("ann", "acme/a"), ("bob", "acme/a"), ("ann", "acme/b"), ("ann", "acme/a")] {
+        let new = review(user, repository);
+        ids.push(new.id);
+        ledger.record(&new).await.unwrap();
+    }
+    let all = ReviewFilter { limit: 10, ..ReviewFilter::default() };
+    let list = async |filter: ReviewFilter| -> Vec<ReviewId> {
+        ledger.list(&filter).await.unwrap().into_iter().map(|r| r.review.id).collect()
+    };
+    assert_eq!(list(all.clone()).await, [ids[3], ids[2], ids[1], ids[0]]);
+    assert_eq!(list(ReviewFilter { limit: 2, ..all.clone() }).await, [ids[3], ids[2]]);
+    assert_eq!(list(ReviewFilter { before: Some(ids[2]), ..all.clone() }).await, [ids[1], ids[0]]);
+    let ann = ReviewFilter { user: Some("ann".into()), ..all.clone() };
+    assert_eq!(list(ann.clone()).await, [ids[3], ids[2], ids[0]]);
+    let in_a = ReviewFilter { repository: Some("acme/a".into()), ..all.clone() };
+    assert_eq!(list(in_a.clone()).await, [ids[3], ids[1], ids[0]]);
+    let ann_in_a = ReviewFilter { repository: Some("acme/a".into()), ..ann };
+    assert_eq!(list(ann_in_a.clone()).await, [ids[3], ids[0]]);
+    assert_eq!(list(ReviewFilter { before: Some(ids[3]), ..ann_in_a }).await, [ids[0]]);
+    assert_eq!(list(ReviewFilter { user: Some("eve".into()), ..in_a }).await, []);
+    assert_eq!(list(ReviewFilter { limit: 0, ..all }).await, []);
+}
+
+pub async fn a_page_has_a_maximum_whatever_is_asked(bed: &impl Bed) {
+    let ledger = bed.open().await;
+    for _ in 0..=LIST_MAX {
+        ledger.record(&review("u", "acme/widgets")).await.unwrap();
+    }
+    let everything = ReviewFilter { limit: usize::MAX, ..ReviewFilter::default() };
+    assert_eq!(ledger.list(&everything).await.unwrap().len(), LIST_MAX);
+}
+
+pub async fn a_large_review_comes_back_whole(bed: &impl Bed) {
+    let ledger = bed.open().await;
+    // More than a row or an index entry of any database holds by itself.
+    let mut large = review(&"u".repeat(128), "acme/widgets");
+    large.markdown = "é漢🦀 ".repeat(200_000);
+    large.document = format!("{:?}", "x".repeat(1_000_000));
+    ledger.record(&large).await.unwrap();
+    assert_eq!(ledger.review(large.id).await.unwrap().unwrap().review, large);
+}
+
+fn since(from: Timestamp) -> UsageFilter {
+    UsageFilter { from, until: Timestamp::MAX, user: None, limit: usize::MAX }
+}
+
+pub async fn usage_is_summed_by_day_user_and_model(bed: &impl Bed) {
+    const DAY_MS: i64 = 24 * 60 * 60 * 1000;
+    let ledger = bed.open().await;
+    let cost = |micros| Usage { input_tokens: 10, cached_tokens: 3, output_tokens: 2, cost_micros: micros };
+    let record = async |user: &str, model: &str, micros| {
+        let new = NewReview { usage: cost(micros), model: model.into(), ..review(user, "acme/widgets") };
+        ledger.record(&new).await.unwrap();
+        ledger.review(new.id).await.unwrap().unwrap().created_at
+    };
+    record("ann", "fast", 5).await;
+    let old = record("bob", "fast", 7).await;
+    bed.age(DAY_MS).await;
+    record("ann", "fast", 11).await;
+    record("ann", "fast", 13).await;
+    record("ann", "strong", 17).await;
+    let now = record("bob", "fast", 19).await;
+
+    let day = |at: Timestamp| jiff::tz::Offset::UTC.to_datetime(at).date();
+    let (today, before) = (day(now), day(old - Duration::from_hours(24)));
+    let sum = |day, user: &str, model: &str, reviews: u64, cost_micros| UsageSum {
+        day,
+        user: user.into(),
+        model: model.into(),
+        reviews,
+        usage: Usage {
+            input_tokens: 10 * reviews,
+            cached_tokens: 3 * reviews,
+            output_tokens: 2 * reviews,
+            cost_micros,
+        },
+    };
+    let all = [
+        sum(today, "ann", "fast", 2, 24),
+        sum(today, "ann", "strong", 1, 17),
+        sum(today, "bob", "fast", 1, 19),
+        sum(before, "ann", "fast", 1, 5),
+        sum(before, "bob", "fast", 1, 7),
+    ];
+    assert_eq!(ledger.usage(&since(Timestamp::UNIX_EPOCH)).await.unwrap(), all);
+    assert_eq!(ledger.usage(&since(now - HOUR)).await.unwrap(), all[..3]);
+    let until = UsageFilter { until: now - HOUR, ..since(Timestamp::MIN) };
+    assert_eq!(ledger.usage(&until).await.unwrap(), all[3..]);
+    let of_ann = UsageFilter { user: Some("ann".into()), limit: 2, ..since(Timestamp::UNIX_EPOCH) };
+    assert_eq!(ledger.usage(&of_ann).await.unwrap(), all[..2]);
+}
+
+pub async fn usage_of_nobody_is_nothing(bed: &impl Bed) {
+    let ledger = bed.open().await;
+    assert_eq!(ledger.usage(&since(Timestamp::MIN)).await.unwrap(), []);
+    ledger.record(&review("ann", "acme/widgets")).await.unwrap();
+    let of_eve = UsageFilter { user: Some("eve".into()), ..since(Timestamp::MIN) };
+    assert_eq!(ledger.usage(&of_eve).await.unwrap(), []);
+    assert_eq!(ledger.usage(&UsageFilter { limit: 0, ..since(Timestamp::MIN) }).await.unwrap(), []);
+}

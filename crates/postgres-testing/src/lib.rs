@@ -1,0 +1,11 @@
+//! Real Postgres servers and poolers for tests. Everything here panics instead of failing, since its callers are tests.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking, its helpers too")]
+
+mod database;
+mod pooler;
+mod server;
+
+pub use database::Database;
+pub use pooler::Pooler;
+pub use server::{Server, server_url};

@@ -1,0 +1,2 @@
+-- flush: puts all that was committed before on disk.
+SELECT queue.flush()

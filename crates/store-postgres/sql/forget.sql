@@ -1,0 +1,2 @@
+-- forget: drops the prepared statements of this server process.
+DEALLOCATE ALL

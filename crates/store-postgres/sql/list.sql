@@ -1,0 +1,28 @@
+-- list: at most $6 jobs with an id below $1, newest first: of queue $2, state $3, kind $4 and key $5, or any.
+SELECT
+    v.*,
+    (SELECT array_agg(e.attempt ORDER BY e.seq) FROM queue.job_error e WHERE e.job = v.id),
+    (SELECT array_agg(e.kind ORDER BY e.seq) FROM queue.job_error e WHERE e.job = v.id),
+    (SELECT array_agg(e.message ORDER BY e.seq) FROM queue.job_error e WHERE e.job = v.id),
+    (SELECT array_agg(e.at ORDER BY e.seq) FROM queue.job_error e WHERE e.job = v.id),
+    (SELECT array_agg(c.step ORDER BY c.seq) FROM queue.checkpoint c WHERE c.job = v.id)
+FROM (
+    (SELECT
+        j.id, q.name, j.kind, j.payload, j.priority, j.weight, j.key, j.class, j.unique_key, j.unique_ms, j.attempt,
+    j.max_attempts, j.crashes, j.timeout_ms, j.trace_parent, j.created_at,
+        j.state, j.run_at, j.ready_at, j.worker, j.leased_at, j.expires_at, j.cancel, NULL::bigint AS finished_at
+    FROM queue.job j JOIN queue.queue q ON q.id = j.queue
+    WHERE ($1::uuid IS NULL OR j.id < $1) AND ($2::text IS NULL OR q.name = $2) AND ($3::smallint IS NULL OR j.state = $3)
+      AND ($4::text IS NULL OR j.kind = $4) AND ($5::text IS NULL OR j.key = $5)
+    ORDER BY j.id DESC LIMIT $6)
+    UNION ALL
+    (SELECT
+        j.id, q.name, j.kind, j.payload, j.priority, j.weight, j.key, j.class, j.unique_key, j.unique_ms, j.attempt,
+    j.max_attempts, j.crashes, j.timeout_ms, j.trace_parent, j.created_at,
+        j.state, NULL, NULL, NULL, j.leased_at, NULL, j.reason, j.finished_at
+    FROM queue.history j JOIN queue.queue q ON q.id = j.queue
+    WHERE ($1::uuid IS NULL OR j.id < $1) AND ($2::text IS NULL OR q.name = $2) AND ($3::smallint IS NULL OR j.state = $3)
+      AND ($4::text IS NULL OR j.kind = $4) AND ($5::text IS NULL OR j.key = $5)
+    ORDER BY j.id DESC LIMIT $6)
+) v
+ORDER BY v.id DESC LIMIT $6

@@ -1,0 +1,2 @@
+-- notify: wakes who listens, in all processes.
+SELECT pg_notify('reviewfleet_queue', '')

@@ -1,0 +1,2 @@
+-- queue_id: the id of the queue $1.
+SELECT id FROM queue.queue WHERE name = $1

@@ -1,0 +1,81 @@
+use job::LeaseToken;
+use sqlx::postgres::PgRow;
+use store::{CLAIM_MAX, Checkpoint, ClaimRequest, Claimed, LeaseRef, LeasedJob, ReapRequest, StoreError};
+use uuid::Uuid;
+
+use crate::{
+    database::{Shared, column},
+    rows::{self, JOB_COLUMNS},
+    sql, units,
+};
+
+/// Parked jobs of a key that one second look may make ready; the sweep finds what it leaves.
+const REFILL_PER_KEY_MAX: i32 = 10;
+
+pub(crate) async fn claim(shared: &Shared, request: &ClaimRequest) -> Result<Claimed, StoreError> {
+    let most = count("claim", request.max)?;
+    let token = *request.id.as_uuid();
+    let query = sqlx::query(sql::CLAIM)
+        .bind(token)
+        .bind(request.queues.iter().map(ToString::to_string).collect::<Vec<_>>())
+        .bind(most)
+        .bind(request.worker.as_str())
+        .bind(units::millis(request.lease))
+        .bind(shared.max_wait_ms);
+    let row = shared.database.row("claim", query).await?;
+    if let Some(unknown) = column::<Option<&str>>(&row, 0)? {
+        return Err(StoreError::Invalid(format!("there is no queue {unknown}")));
+    }
+    let (mut jobs, ()) = tokio::try_join!(leased(shared, column(&row, 1)?, token), refill(shared, &row))?;
+    jobs.sort_by_key(|leased| request.queues.iter().position(|name| *name == leased.job.queue));
+    let next_due_in = column::<Option<i64>>(&row, 3)?.map(units::duration);
+    Ok(Claimed { jobs, more: column(&row, 2)?, next_due_in })
+}
+
+pub(crate) async fn reap(shared: &Shared, request: &ReapRequest) -> Result<Vec<LeasedJob>, StoreError> {
+    let most = count("reap", request.max)?;
+    let token = *request.id.as_uuid();
+    let query =
+        sqlx::query(sql::REAP).bind(token).bind(request.worker.as_str()).bind(units::millis(request.lease)).bind(most);
+    let row = shared.database.row("reap", query).await?;
+    leased(shared, column(&row, 0)?, token).await
+}
+
+fn count(what: &str, asked: usize) -> Result<i32, StoreError> {
+    match i32::try_from(asked) {
+        Ok(count) if asked <= CLAIM_MAX => Ok(count),
+        _ => Err(StoreError::Invalid(format!("a {what} of {asked} jobs: at most {CLAIM_MAX} are allowed"))),
+    }
+}
+
+/// Looks once more for room of the keys whose jobs the claim has parked: a lease that it has counted may have ended since.
+async fn refill(shared: &Shared, claimed: &PgRow) -> Result<(), StoreError> {
+    let (queues, keys): (Vec<i32>, Vec<String>) = (column(claimed, 4)?, column(claimed, 5)?);
+    if keys.is_empty() {
+        return Ok(());
+    }
+    let query = sqlx::query(sql::REFILL).bind(queues).bind(keys).bind(REFILL_PER_KEY_MAX);
+    shared.woke(column(&shared.database.row("unpark", query).await?, 0)?);
+    Ok(())
+}
+
+/// Reads leased jobs while the leases go to disk: no handler may start before they are there, or a crash of the server
+/// would give the same jobs to a second one. Payloads are read after the claim, so that a client that stops reading does
+/// not keep the queue locked.
+async fn leased(shared: &Shared, ids: Vec<Uuid>, token: Uuid) -> Result<Vec<LeasedJob>, StoreError> {
+    if ids.is_empty() {
+        return Ok(Vec::new());
+    }
+    let query = sqlx::query(sql::LEASED).bind(ids).bind(token);
+    let (rows, ()) = tokio::try_join!(shared.database.rows("claimed jobs", query), shared.flush())?;
+    rows.iter().map(|row| read(row, token)).collect()
+}
+
+fn read(row: &PgRow, token: Uuid) -> Result<LeasedJob, StoreError> {
+    let job = rows::job(row)?;
+    let steps: Option<Vec<String>> = column(row, JOB_COLUMNS)?;
+    let values: Option<Vec<Vec<u8>>> = column(row, JOB_COLUMNS + 1)?;
+    let kept = steps.unwrap_or_default().into_iter().zip(values.unwrap_or_default());
+    let checkpoints = kept.map(|(step, value)| Checkpoint { step, value }).collect();
+    Ok(LeasedJob { lease: LeaseRef { job: job.id, token: LeaseToken::from(token) }, job, checkpoints })
+}

@@ -1,0 +1,131 @@
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use sqlx::{
+    PgPool, Postgres, Row,
+    postgres::{PgArguments, PgRow},
+    query::Query,
+};
+use store::{GroupCommit, StoreError};
+use tokio::sync::{Notify, watch};
+
+use crate::{
+    error::{fault, share, shutting_down},
+    sql,
+};
+
+/// Callers whose wait for the disk one commit ends.
+const FLUSH_JOIN_MAX: usize = 4096;
+
+/// The connections.
+#[derive(Debug, Clone)]
+pub(crate) struct Database {
+    pub(crate) pool: PgPool,
+    /// Whether each statement may meet another server process, as behind `PgBouncer` in transaction mode.
+    pub(crate) pooled: bool,
+}
+
+impl Database {
+    /// Runs one statement, which is a transaction of its own.
+    pub(crate) async fn rows(
+        &self,
+        what: &'static str,
+        query: Query<'_, Postgres, PgArguments>,
+    ) -> Result<Vec<PgRow>, StoreError> {
+        if !self.pooled {
+            return query.fetch_all(&self.pool).await.map_err(fault(what));
+        }
+        // A statement is prepared and run in two steps, which only a transaction keeps on one server process.
+        let mut tx = self.pool.begin().await.map_err(fault(what))?;
+        let rows = query.persistent(false).fetch_all(&mut *tx).await.map_err(fault(what))?;
+        tx.commit().await.map_err(fault(what))?;
+        Ok(rows)
+    }
+
+    /// As [`Database::rows`], for a statement that answers one row.
+    pub(crate) async fn row(
+        &self,
+        what: &'static str,
+        query: Query<'_, Postgres, PgArguments>,
+    ) -> Result<PgRow, StoreError> {
+        let no_row = || fault(what)(sqlx::Error::RowNotFound);
+        self.rows(what, query).await?.into_iter().next().ok_or_else(no_row)
+    }
+}
+
+/// What all operations use.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub(crate) database: Database,
+    pub(crate) max_wait_ms: i64,
+    pub(crate) wake: watch::Sender<()>,
+    /// Asks for a wake-up of the other processes.
+    pub(crate) notify: Arc<Notify>,
+    flushes: GroupCommit<(), Result<(), StoreError>>,
+    /// The key of each queue after which its next sweep begins.
+    swept: Mutex<HashMap<i32, String>>,
+}
+
+impl Shared {
+    pub(crate) fn new(database: Database, max_wait_ms: i64) -> Self {
+        let of_flushes = database.clone();
+        let flushes = GroupCommit::start(FLUSH_JOIN_MAX, FLUSH_JOIN_MAX, move |calls: Vec<()>| {
+            let database = of_flushes.clone();
+            async move {
+                let done = database.row("wait for the disk", sqlx::query(sql::FLUSH)).await.map(drop);
+                calls.iter().map(|()| done.as_ref().map_err(share).copied()).collect()
+            }
+        });
+        Self {
+            database,
+            max_wait_ms,
+            wake: watch::Sender::new(()),
+            notify: Arc::default(),
+            flushes,
+            swept: Mutex::default(),
+        }
+    }
+
+    /// Waits until all that this process was answered by Postgres is on disk. Commits there do not wait, so that the locks
+    /// of the queues are short; one later commit, for all callers that wait together, puts them on disk.
+    pub(crate) async fn flush(&self) -> Result<(), StoreError> {
+        self.flushes.submit(()).await.map_err(shutting_down)?
+    }
+
+    /// Runs a statement that changes something, and waits until it is on disk.
+    pub(crate) async fn change(
+        &self,
+        what: &'static str,
+        query: Query<'_, Postgres, PgArguments>,
+    ) -> Result<PgRow, StoreError> {
+        let row = self.database.row(what, query).await?;
+        self.flush().await?;
+        Ok(row)
+    }
+
+    pub(crate) fn sweep_from(&self, queue: i32) -> String {
+        self.swept.lock().unwrap_or_else(PoisonError::into_inner).get(&queue).cloned().unwrap_or_default()
+    }
+
+    pub(crate) fn sweep_to(&self, queue: i32, key: String) {
+        self.swept.lock().unwrap_or_else(PoisonError::into_inner).insert(queue, key);
+    }
+
+    /// Wakes who waits for work, here at once and in the other processes within milliseconds.
+    pub(crate) fn woke(&self, any: bool) {
+        if any {
+            self.wake.send_replace(());
+            self.notify.notify_one();
+        }
+    }
+}
+
+/// Reads one column.
+pub(crate) fn column<'r, T>(row: &'r PgRow, at: usize) -> Result<T, StoreError>
+where
+    T: sqlx::Decode<'r, Postgres> + sqlx::Type<Postgres>,
+{
+    row.try_get(at).map_err(fault("a row"))
+}

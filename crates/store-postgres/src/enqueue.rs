@@ -1,0 +1,101 @@
+use job::JobId;
+use store::{ENQUEUE_MAX, Enqueued, NewJob, Rejection, StoreError};
+use uuid::Uuid;
+
+use crate::{
+    database::{Shared, column},
+    error::corrupt,
+    sql, units,
+};
+
+/// A job that is to start later than this was hardly meant so, and would sit in the table for as long.
+const RUN_AT_MAX_DAYS: u32 = 365;
+/// Bytes of payloads that one statement takes: they are all in memory at once on both sides, some three times over.
+const CHUNK_MAX_BYTES: usize = 8 * 1024 * 1024;
+
+const DAY_MS: i64 = 24 * 60 * 60 * 1000;
+
+/// Refuses a request that is too large.
+pub(crate) fn check_size(jobs: usize) -> Result<(), StoreError> {
+    if jobs > ENQUEUE_MAX {
+        return Err(StoreError::Invalid(format!("{jobs} jobs in one call: at most {ENQUEUE_MAX} are allowed")));
+    }
+    Ok(())
+}
+
+/// Stores the jobs of all callers that joined.
+pub(crate) async fn enqueue(shared: &Shared, jobs: &[&NewJob]) -> Result<Vec<Enqueued>, StoreError> {
+    let mut answers = Vec::with_capacity(jobs.len());
+    let mut rest = jobs;
+    while !rest.is_empty() {
+        let mut bytes = 0;
+        let fits = rest.iter().take_while(|job| {
+            bytes += job.payload.as_str().len();
+            bytes <= CHUNK_MAX_BYTES
+        });
+        let (now, later) = rest.split_at(fits.count().max(1));
+        answers.extend(chunk(shared, now).await?);
+        rest = later;
+    }
+    shared.flush().await?;
+    Ok(answers)
+}
+
+async fn chunk(shared: &Shared, jobs: &[&NewJob]) -> Result<Vec<Enqueued>, StoreError> {
+    // The store keeps nothing of a job that may never be tried.
+    let tried: Vec<&NewJob> = jobs.iter().filter(|job| job.max_attempts > 0).copied().collect();
+    let mut stored = insert(shared, &tried).await?.into_iter();
+    let refused = || Enqueued::Rejected(Rejection::NoAttempts);
+    let answer = |job: &&NewJob| if job.max_attempts > 0 { stored.next().unwrap_or_else(refused) } else { refused() };
+    Ok(jobs.iter().map(answer).collect())
+}
+
+async fn insert(shared: &Shared, jobs: &[&NewJob]) -> Result<Vec<Enqueued>, StoreError> {
+    if jobs.is_empty() {
+        return Ok(Vec::new());
+    }
+    let each = jobs.iter();
+    let concurrency = |job: &&NewJob| {
+        let named = job.concurrency.as_ref();
+        named.map_or((String::new(), String::new()), |c| (c.key.to_string(), c.class.to_string()))
+    };
+    let (keys, classes): (Vec<String>, Vec<String>) = each.clone().map(concurrency).unzip();
+    let row = sqlx::query(sql::ENQUEUE)
+        .bind(each.clone().map(|job| *job.id.as_uuid()).collect::<Vec<_>>())
+        .bind(each.clone().map(|job| job.queue.to_string()).collect::<Vec<_>>())
+        .bind(each.clone().map(|job| job.kind.to_string()).collect::<Vec<_>>())
+        .bind(each.clone().map(|job| job.priority.0).collect::<Vec<_>>())
+        // Weights reach to 1,000.
+        .bind(each.clone().map(|job| i16::try_from(job.weight.get()).unwrap_or(i16::MAX)).collect::<Vec<_>>())
+        .bind(keys)
+        .bind(classes)
+        .bind(each.clone().map(|job| job.run_at.map(jiff::Timestamp::as_millisecond)).collect::<Vec<_>>())
+        .bind(each.clone().map(|job| i64::from(job.max_attempts)).collect::<Vec<_>>())
+        .bind(each.clone().map(|job| units::millis(job.timeout)).collect::<Vec<_>>())
+        .bind(each.clone().map(|job| job.unique.as_ref().map(|u| u.key.to_string())).collect::<Vec<_>>())
+        .bind(each.clone().map(|job| job.unique.as_ref().map(|u| units::millis(u.window))).collect::<Vec<_>>())
+        .bind(each.clone().map(|job| job.payload.as_str().to_owned()).collect::<Vec<_>>())
+        .bind(each.clone().map(|job| job.trace_parent.as_deref().map(storable)).collect::<Vec<_>>())
+        .bind(i64::from(RUN_AT_MAX_DAYS) * DAY_MS);
+    let row = shared.database.row("enqueue", row).await?;
+    let (codes, holders): (Vec<i16>, Vec<Uuid>) = (column(&row, 0)?, column(&row, 1)?);
+    shared.woke(column(&row, 2)?);
+    jobs.iter().zip(codes).zip(holders).map(|((job, code), holder)| answer(job, code, holder)).collect()
+}
+
+fn answer(job: &NewJob, code: i16, holder: Uuid) -> Result<Enqueued, StoreError> {
+    let class = || job.concurrency.as_ref().map(|c| c.class.clone());
+    Ok(match (code, class()) {
+        (0, _) => Enqueued::Inserted,
+        (1, _) => Enqueued::Duplicate(JobId::from(holder)),
+        (2, _) => Enqueued::Rejected(Rejection::UnknownQueue(job.queue.clone())),
+        (3, Some(class)) => Enqueued::Rejected(Rejection::UnknownLimitClass(class)),
+        (4, _) => Enqueued::Rejected(Rejection::RunAtTooFar { max_days: RUN_AT_MAX_DAYS }),
+        _ => return Err(corrupt("the answer to an enqueue")(std::io::Error::other(format!("code {code}")))),
+    })
+}
+
+/// Postgres keeps no NUL in a text, and a `traceparent` has none.
+fn storable(text: &str) -> String {
+    text.replace('\0', "\u{FFFD}")
+}

@@ -1,0 +1,76 @@
+use std::{sync::Arc, time::Duration};
+
+use sqlx::postgres::{PgConnectOptions, PgListener, PgPoolOptions};
+use tokio::{
+    sync::{Notify, watch},
+    time::{sleep, timeout},
+};
+
+use crate::{database::Database, sql};
+
+/// The channel that all processes listen on. A notification has no payload: who hears it asks for work.
+const CHANNEL: &str = "reviewfleet_queue";
+/// Least time between two notifications of a process: each is a transaction that takes a lock of the whole server.
+const NOTIFY_EVERY: Duration = Duration::from_millis(5);
+/// First and longest wait before the listener connects again.
+const BACK_OFF_MIN: Duration = Duration::from_millis(100);
+const BACK_OFF_MAX: Duration = Duration::from_secs(30);
+/// How often a silent connection is asked whether it lives, and how long it has to answer.
+const PROBE_EVERY: Duration = Duration::from_secs(30);
+const PROBE_WAIT: Duration = Duration::from_secs(5);
+
+/// Wakes the other processes, after the commits that asked for it and joined with what comes meanwhile.
+pub(crate) async fn notify(database: Database, asked: Arc<Notify>) {
+    loop {
+        asked.notified().await;
+        // A wake-up may be lost: polling covers it.
+        let _ = database.row("notify", sqlx::query(sql::NOTIFY)).await;
+        sleep(NOTIFY_EVERY).await;
+    }
+}
+
+/// Hears wake-ups of all processes on a connection of its own, and connects again when it is lost.
+pub(crate) async fn listen(options: PgConnectOptions, wake: watch::Sender<()>) {
+    let mut back_off = BACK_OFF_MIN;
+    loop {
+        match connect(&options).await {
+            Ok(mut listener) => {
+                back_off = BACK_OFF_MIN;
+                // What was said while nobody listened is made up for.
+                wake.send_replace(());
+                let lost = hear(&mut listener, &wake).await;
+                tracing::warn!(error = %lost, "the listener has lost its connection");
+            }
+            Err(error) => tracing::warn!(%error, retry_ms = back_off.as_millis(), "the listener cannot connect"),
+        }
+        sleep(back_off).await;
+        back_off = (back_off * 2).min(BACK_OFF_MAX);
+    }
+}
+
+async fn connect(options: &PgConnectOptions) -> Result<PgListener, sqlx::Error> {
+    let pool =
+        PgPoolOptions::new().max_connections(1).acquire_timeout(PROBE_WAIT).connect_with(options.clone()).await?;
+    let mut listener = PgListener::connect_with(&pool).await?;
+    listener.listen(CHANNEL).await?;
+    Ok(listener)
+}
+
+/// Passes notifications on until the connection is lost, and says why it is.
+async fn hear(listener: &mut PgListener, wake: &watch::Sender<()>) -> sqlx::Error {
+    loop {
+        match timeout(PROBE_EVERY, listener.try_recv()).await {
+            Ok(Ok(Some(_))) => {
+                wake.send_replace(());
+            }
+            Ok(Ok(None)) => return sqlx::Error::PoolClosed,
+            Ok(Err(error)) => return error,
+            // A connection that was cut without a word is silent for ever; a living one answers.
+            Err(_) => match timeout(PROBE_WAIT, sqlx::query("SELECT 1").execute(&mut *listener)).await {
+                Ok(Ok(_)) => {}
+                Ok(Err(error)) => return error,
+                Err(_) => return sqlx::Error::PoolTimedOut,
+            },
+        }
+    }
+}

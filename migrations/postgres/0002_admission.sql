@@ -1,0 +1,285 @@
+-- Who is ready, who is parked, and with which turn: the functions that all operations share.
+--
+-- Claims of a queue run one at a time, under its lock, and so does all else that changes jobs which wait: what they count of
+-- the leases is never exceeded, and a later statement of a call finds a waiting job where an earlier one has seen it, at its
+-- ctid. Enqueues and settlements take no lock of a queue: they add ready jobs and take leases away, which makes room and
+-- takes none. What that leaves open is closed by a second look: see queue.fill.
+
+CREATE FUNCTION queue.queue_now() RETURNS bigint LANGUAGE sql VOLATILE AS $$
+    SELECT coalesce(c.stands_at_ms, (extract(epoch FROM clock_timestamp()) * 1000)::bigint) + c.offset_ms
+    FROM queue.clock c
+$$;
+
+-- Locks queues, in one order for all callers, and answers the time. What follows in the transaction:
+--  * commits without waiting for the disk, so that locks are short; the caller waits for it afterwards (queue.flush);
+--  * has plans that do not depend on statistics: no table of jobs is ever walked, hashed or sorted, so that the order in
+--    which a statement asks for jobs says which index it takes; and a statement is planned once;
+--  * ends when its client does not, should it run in a transaction of several statements.
+CREATE FUNCTION queue.enter(queues integer[]) RETURNS bigint LANGUAGE plpgsql AS $$
+DECLARE
+    one integer;
+BEGIN
+    PERFORM set_config('synchronous_commit', 'off', true), set_config('lock_timeout', '5s', true),
+            set_config('idle_in_transaction_session_timeout', '5s', true),
+            set_config('plan_cache_mode', 'force_generic_plan', true), set_config('jit', 'off', true),
+            set_config('enable_seqscan', 'off', true), set_config('enable_bitmapscan', 'off', true),
+            set_config('enable_hashjoin', 'off', true), set_config('enable_mergejoin', 'off', true),
+            set_config('enable_sort', 'off', true);
+    FOR one IN SELECT DISTINCT u FROM unnest(queues) u WHERE u IS NOT NULL ORDER BY u LOOP
+        -- "rfq1" keeps these locks apart from those of other programs in the same database.
+        PERFORM pg_advisory_xact_lock(1919316273, one);
+    END LOOP;
+    RETURN queue.queue_now();
+END $$;
+
+-- Puts on disk all that was committed before the call, with what the server's settings ask for beyond it.
+CREATE FUNCTION queue.flush() RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+    IF current_setting('synchronous_commit') = 'off' THEN
+        PERFORM set_config('synchronous_commit', 'on', true);
+    END IF;
+    -- A commit that has written nothing would wait for nothing.
+    PERFORM pg_logical_emit_message(true, 'reviewfleet', '');
+END $$;
+
+-- Counts moves of jobs from state to state; NULL where a job comes from or goes to nowhere. Dead letters are counted too.
+-- The last statement of its transaction that waits for others.
+CREATE FUNCTION queue.count_moves(queues integer[], froms smallint[], tos smallint[]) RETURNS void
+LANGUAGE plpgsql AS $$
+BEGIN
+    INSERT INTO queue.depth AS d (queue, slot, scheduled, ready, parked, leased, dead)
+    SELECT u.queue, pg_backend_pid() % 16,
+           count(*) FILTER (WHERE u.t = 0) - count(*) FILTER (WHERE u.f = 0),
+           count(*) FILTER (WHERE u.t = 2) - count(*) FILTER (WHERE u.f = 2),
+           count(*) FILTER (WHERE u.t = 3) - count(*) FILTER (WHERE u.f = 3),
+           count(*) FILTER (WHERE u.t = 1) - count(*) FILTER (WHERE u.f = 1),
+           count(*) FILTER (WHERE u.t = 5) - count(*) FILTER (WHERE u.f = 5)
+    FROM unnest(queues, froms, tos) u(queue, f, t) WHERE u.queue IS NOT NULL GROUP BY u.queue ORDER BY u.queue
+    ON CONFLICT (queue, slot) DO UPDATE SET
+        scheduled = d.scheduled + excluded.scheduled,
+        ready     = d.ready + excluded.ready,
+        parked    = d.parked + excluded.parked,
+        leased    = d.leased + excluded.leased,
+        dead      = d.dead + excluded.dead;
+END $$;
+
+-- The turns of jobs that become ready behind all others of their lanes, in the order given; NULL for those without a queue.
+--
+-- pass = max(V, last ready pass of the lane) + stride / weight, where V is the greatest pass leased so far at that priority.
+-- A key that comes anew starts next to V, and one with a long backlog has spread its jobs out, so that the keys alternate
+-- along the index. 1,000,000 divides well by the weights, which reach to 1,000.
+CREATE FUNCTION queue.turns(queues integer[], keys text[], priorities smallint[], weights smallint[]) RETURNS bigint[]
+LANGUAGE plpgsql AS $$
+DECLARE
+    passes bigint[];
+BEGIN
+    SELECT array_agg(CASE WHEN t.queue IS NOT NULL THEN t.start + t.distance END ORDER BY t.nth) INTO passes
+    FROM (
+        -- Looked up for the first of each lane alone, and the same for all of it.
+        SELECT a.nth, a.queue, a.distance, max(CASE WHEN a.place = 1 THEN greatest(
+                (SELECT v.v FROM queue.turn v WHERE v.queue = a.queue AND v.priority = a.priority),
+                (SELECT j.pass FROM queue.job j
+                 WHERE j.queue = a.queue AND j.key = a.key AND j.state = 2 AND j.priority = a.priority
+                 ORDER BY j.priority, j.arrival DESC LIMIT 1),
+                0
+            ) END) OVER (PARTITION BY a.queue, a.key, a.priority) AS start
+        FROM (
+            SELECT u.*, row_number() OVER lane AS place, sum(1000000 / u.weight) OVER lane AS distance
+            FROM unnest(queues, keys, priorities, weights) WITH ORDINALITY u(queue, key, priority, weight, nth)
+            WINDOW lane AS (PARTITION BY u.queue, u.key, u.priority ORDER BY u.nth)
+        ) a
+    ) t;
+    RETURN passes;
+END $$;
+
+-- Makes waiting jobs ready that are not.
+CREATE FUNCTION queue.place(tids tid[], passes bigint[], arrivals bigint[], now_ms bigint) RETURNS void
+LANGUAGE plpgsql AS $$
+BEGIN
+    UPDATE queue.job j SET state = 2, pass = u.pass, arrival = u.arrival, run_at = NULL, ready_at = now_ms
+    FROM unnest(tids, passes, arrivals) u(at, pass, arrival)
+    WHERE j.ctid = u.at;
+END $$;
+
+-- Makes scheduled jobs ready, in the order given, behind all that their keys have waiting.
+CREATE FUNCTION queue.place_due(ids uuid[], now_ms bigint) RETURNS boolean LANGUAGE plpgsql AS $$
+DECLARE
+    tids tid[]; queues integer[]; keys text[]; priorities smallint[]; weights smallint[]; arrivals bigint[];
+BEGIN
+    SELECT array_agg(j.at ORDER BY u.nth), array_agg(j.queue ORDER BY u.nth), array_agg(j.key ORDER BY u.nth),
+           array_agg(j.priority ORDER BY u.nth), array_agg(j.weight ORDER BY u.nth)
+    INTO tids, queues, keys, priorities, weights
+    FROM unnest(ids) WITH ORDINALITY u(id, nth)
+    CROSS JOIN LATERAL (
+        SELECT w.ctid AS at, w.queue, w.key, w.priority, w.weight FROM queue.job w WHERE w.id = u.id OFFSET 0
+    ) j;
+    IF tids IS NULL THEN
+        RETURN false;
+    END IF;
+    SELECT array_agg(nextval('queue.arrival') ORDER BY n) INTO arrivals FROM generate_series(1, cardinality(tids)) n;
+    PERFORM queue.place(tids, queue.turns(queues, keys, priorities, weights), arrivals, now_ms);
+    PERFORM queue.count_moves(queues, array_fill(0::smallint, ARRAY[cardinality(tids)]),
+                              array_fill(2::smallint, ARRAY[cardinality(tids)]));
+    RETURN true;
+END $$;
+
+-- Makes the best parked jobs of keys ready, so many of each at most; how many. Either as far as the key has room beside what
+-- is leased and ready before them; or, uncounted, as many as leases of the key have ended: should that be too many, since the
+-- limit was lowered meanwhile, claims park them again.
+--
+-- A job that becomes ready before a later one of its lane is given that one's pass, so that it starts before.
+CREATE FUNCTION queue.unpark(of_queues integer[], of_keys text[], most integer[], counted boolean, now_ms bigint)
+RETURNS bigint LANGUAGE plpgsql AS $$
+DECLARE
+    tids tid[]; queues integer[]; passes bigint[]; arrivals bigint[];
+BEGIN
+    WITH best AS MATERIALIZED (
+        SELECT f.queue, f.key, p.*, row_number() OVER (
+                PARTITION BY f.queue, f.key, p.class ORDER BY p.priority DESC, p.arrival
+            ) AS place
+        FROM unnest(of_queues, of_keys, most) f(queue, key, most)
+        CROSS JOIN LATERAL (
+            SELECT j.ctid AS at, j.class, j.priority, j.weight, j.arrival FROM queue.job j
+            WHERE j.queue = f.queue AND j.key = f.key AND j.state = 3
+            ORDER BY j.priority DESC, j.arrival LIMIT f.most
+        ) p
+    ), limited AS MATERIALIZED (
+        SELECT b.*, coalesce(
+                (SELECT CASE WHEN o.paused THEN 0 ELSE o.job_limit END FROM queue.key_override o
+                 WHERE o.queue = b.queue AND o.key = b.key),
+                (SELECT c.job_limit FROM queue.limit_class c WHERE c.queue = b.queue AND c.class = b.class)
+            ) AS job_limit
+        FROM best b
+    ), fitting AS MATERIALIZED (
+        SELECT l.* FROM limited l
+        WHERE l.job_limit IS NULL OR l.place <= l.job_limit - CASE WHEN counted THEN (
+            SELECT count(*) FROM queue.job j WHERE j.queue = l.queue AND j.key = l.key AND j.state = 1
+        ) + (
+            SELECT count(*) FROM (
+                SELECT FROM queue.job j
+                WHERE j.queue = l.queue AND j.key = l.key AND j.state = 2 AND j.priority >= l.priority
+                  AND (j.priority > l.priority OR j.arrival < l.arrival)
+                ORDER BY j.priority DESC, j.arrival OFFSET 0
+            ) ahead
+        ) ELSE 0 END
+    ), placed AS (
+        SELECT f.at, f.queue, f.arrival, coalesce(
+            (SELECT j.pass FROM queue.job j
+             WHERE j.queue = f.queue AND j.key = f.key AND j.state = 2 AND j.priority = f.priority
+               AND j.arrival > f.arrival
+             ORDER BY j.priority DESC, j.arrival LIMIT 1),
+            greatest(
+                (SELECT t.v FROM queue.turn t WHERE t.queue = f.queue AND t.priority = f.priority),
+                (SELECT j.pass FROM queue.job j
+                 WHERE j.queue = f.queue AND j.key = f.key AND j.state = 2 AND j.priority = f.priority
+                 ORDER BY j.priority, j.arrival DESC LIMIT 1),
+                0
+            ) + sum(1000000 / f.weight) OVER (PARTITION BY f.queue, f.key, f.priority ORDER BY f.arrival)
+        ) AS pass
+        FROM fitting f
+    )
+    SELECT array_agg(p.at), array_agg(p.queue), array_agg(p.pass), array_agg(p.arrival)
+    INTO tids, queues, passes, arrivals FROM placed p;
+    IF tids IS NULL THEN
+        RETURN 0;
+    END IF;
+    PERFORM queue.place(tids, passes, arrivals, now_ms);
+    PERFORM queue.count_moves(queues, array_fill(3::smallint, ARRAY[cardinality(tids)]),
+                              array_fill(2::smallint, ARRAY[cardinality(tids)]));
+    RETURN cardinality(tids);
+END $$;
+
+-- Gives the room that ended leases have left to the parked jobs of their keys, so many of each; whether any became ready.
+--
+-- A claim may count a lease that ends meanwhile, and park a job of its key that nobody would then wake. So both sides look
+-- once more after they have committed: the settlement for parked jobs, here, and a claim that has parked for room, in
+-- queue.refill. One of the two looks after both have committed.
+CREATE FUNCTION queue.fill(of_queues integer[], of_keys text[], freed integer[], max_wait_ms bigint) RETURNS boolean
+LANGUAGE plpgsql AS $$
+DECLARE
+    now_ms bigint; queues integer[]; keys text[]; most integer[];
+BEGIN
+    now_ms := queue.enter('{}');
+    -- What waits too long is looked for once a queue, and seldom found.
+    SELECT array_agg(f.queue), array_agg(f.key), array_agg(f.freed) INTO queues, keys, most
+    FROM unnest(of_queues, of_keys, freed) f(queue, key, freed)
+    WHERE (SELECT true FROM queue.job j WHERE j.queue = f.queue AND j.key = f.key AND j.state = 3 LIMIT 1);
+    PERFORM queue.forgive(q, of_queues, of_keys, freed, now_ms, max_wait_ms)
+    FROM (SELECT DISTINCT q FROM unnest(of_queues) q) d WHERE (
+        SELECT j.ready_at FROM queue.job j WHERE j.state = 2 AND j.queue = d.q ORDER BY j.ready_at LIMIT 1
+    ) <= now_ms - max_wait_ms;
+    IF queues IS NULL THEN
+        RETURN false;
+    END IF;
+    now_ms := queue.enter(queues);
+    RETURN queue.unpark(queues, keys, most, false, now_ms) > 0;
+END $$;
+
+-- The time that a key was full does not count as waiting: the next jobs of keys that have just ceased to be full wait from now.
+CREATE FUNCTION queue.forgive(
+    of_queue integer, of_queues integer[], of_keys text[], freed integer[], now_ms bigint, max_wait_ms bigint
+) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM queue.enter(ARRAY[of_queue]);
+    UPDATE queue.job j SET ready_at = now_ms
+    FROM unnest(of_queues, of_keys, freed) f(queue, key, freed)
+    CROSS JOIN LATERAL (
+        SELECT w.ctid AS at, w.class, w.ready_at FROM queue.job w
+        WHERE w.queue = f.queue AND w.key = f.key AND w.state = 2 ORDER BY w.priority DESC, w.arrival LIMIT f.freed
+    ) n
+    WHERE f.queue = of_queue AND j.ctid = n.at AND n.ready_at <= now_ms - max_wait_ms
+      AND f.freed + (SELECT count(*) FROM queue.job l WHERE l.queue = f.queue AND l.key = f.key AND l.state = 1) >= coalesce(
+          (SELECT CASE WHEN o.paused THEN 0 ELSE o.job_limit END FROM queue.key_override o
+           WHERE o.queue = f.queue AND o.key = f.key),
+          (SELECT c.job_limit FROM queue.limit_class c WHERE c.queue = f.queue AND c.class = n.class)
+      );
+END $$;
+
+-- Gives parked jobs of keys the room that there is: see queue.fill.
+CREATE FUNCTION queue.refill(of_queues integer[], of_keys text[], most integer) RETURNS boolean LANGUAGE plpgsql AS $$
+DECLARE
+    now_ms bigint := queue.enter(of_queues);
+BEGIN
+    RETURN queue.unpark(of_queues, of_keys, array_fill(most, ARRAY[cardinality(of_keys)]), true, now_ms) > 0;
+END $$;
+
+-- So many leases under these tokens have ended, one for each time that a token is named.
+CREATE FUNCTION queue.let_go(tokens uuid[]) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+    WITH ended AS MATERIALIZED (
+        SELECT u.token, count(*)::integer AS jobs FROM unnest(tokens) u(token) GROUP BY u.token ORDER BY u.token
+    ), left_over AS (
+        UPDATE queue.claimed c SET held = c.held - e.jobs FROM ended e WHERE c.token = e.token AND c.held > e.jobs
+    )
+    DELETE FROM queue.claimed c USING ended e WHERE c.token = e.token AND c.held <= e.jobs;
+END $$;
+
+-- Ends waits and leases otherwise than completed: into the history, or back among the waiting ones, where a released job keeps
+-- its turn. The caller has locked the rows. Room is given to nobody by it.
+CREATE FUNCTION queue.finish(rows queue.ending[], now_ms bigint) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+    WITH gone AS (
+        DELETE FROM queue.job j USING unnest(rows) u WHERE u.state >= 4 AND j.id = u.id
+        RETURNING j.*, u.state AS ends_as, u.reason, u.attempt AS attempts, u.crashes AS all_crashes
+    ), kept AS (
+        INSERT INTO queue.history (
+            id, created_at, finished_at, timeout_ms, attempt, max_attempts, crashes, queue, state, priority, weight,
+            reason, unique_ms, leased_at, settled, kind, key, class, unique_key, trace_parent, payload
+        )
+        SELECT g.id, g.created_at, now_ms, g.timeout_ms, g.attempts, g.max_attempts, g.all_crashes, g.queue, g.ends_as,
+               g.priority, g.weight, g.reason, g.unique_ms, g.leased_at, coalesce(g.token, g.settled), g.kind, g.key, g.class,
+               g.unique_key, g.trace_parent, g.payload
+        FROM gone g
+    )
+    -- A dead job keeps its checkpoints: it may be replayed.
+    DELETE FROM queue.checkpoint c USING gone g WHERE g.has_steps AND g.ends_as <> 5 AND c.job = g.id;
+    UPDATE queue.job j
+    SET state = u.state, run_at = u.run_at, ready_at = CASE WHEN u.state = 2 THEN now_ms END, settled = j.token,
+        token = NULL, worker = NULL, expires_at = NULL, cancel = NULL, attempt = u.attempt,
+        crashes = u.crashes
+    FROM unnest(rows) u
+    WHERE u.state < 4 AND j.id = u.id;
+    DELETE FROM queue.unique_key k USING unnest(rows) u
+    WHERE u.state IN (5, 6) AND k.queue = u.queue AND k.key = u.unique_key AND k.job = u.id;
+    PERFORM queue.count_moves(array_agg(u.queue), array_agg(u.was), array_agg(u.state)) FROM unnest(rows) u;
+END $$;
