@@ -32,7 +32,8 @@ pub(crate) async fn post_review(
     let answers = api.queue.enqueue(std::slice::from_ref(&job)).await.map_err(|e| Problem::store(&e))?;
     let (id, duplicate) = match answers.into_iter().next() {
         Some(Enqueued::Inserted) => (job.id, false),
-        Some(Enqueued::Duplicate(first)) => (first, true),
+        // The job that is there in place of this one: the same, or a newer version of it.
+        Some(Enqueued::Duplicate(other) | Enqueued::Superseded(other)) => (other, true),
         // The caller chooses none of what a store rejects a job for, so that this is the configuration's fault.
         Some(Enqueued::Rejected(rejection)) => return Err(Problem::internal(&rejection)),
         None => return Err(Problem::internal(&Unanswered)),

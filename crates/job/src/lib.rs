@@ -13,9 +13,11 @@ mod state;
 mod text;
 
 pub use id::{ClaimId, JobId, LeaseToken, ParseIdError};
-pub use job::{Concurrency, Job, Priority, Unique, Weight, WeightError};
+pub use job::{Concurrency, Job, Priority, Supersede, Unique, Version, Weight, WeightError};
 pub use outcome::{AttemptError, AttemptErrorKind, BuryReason, CancelReason, Outcome, Transition};
 pub use payload::{PAYLOAD_MAX_BYTES, Payload, PayloadError};
 pub use policy::{Attempt, Jitter, RetryPolicy, decide};
 pub use state::{JobState, StateName, UnknownState};
-pub use text::{ConcurrencyKey, JobKind, LimitClass, QueueName, TextError, UniqueKey, WorkerId};
+pub use text::{
+    ConcurrencyKey, GroupName, JobKind, LimitClass, QueueName, SupersedeKey, TextError, UniqueKey, VersionId, WorkerId,
+};

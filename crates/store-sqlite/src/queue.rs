@@ -7,12 +7,12 @@ use std::{
 
 use async_trait::async_trait;
 use jiff::Timestamp;
-use job::{CancelReason, JobId, JobState, QueueName};
+use job::{CancelReason, GroupName, JobId, JobState, LimitClass, QueueName};
 use sqlx::SqlitePool;
 use store::{
     Budget, Checkpoint, ClaimRequest, Claimed, Enqueued, GroupCommit, JobFilter, JobPage, JobView, LeaseRef, LeasedJob,
-    LimitTarget, Maintained, NewJob, PauseTarget, QueueAdmin, QueueStats, QueueStore, ReapRequest, Renewal,
-    ReplayFilter, Retried, Settled, Settlement, StoreError, Wakeups,
+    LimitTarget, Maintained, NewJob, PauseTarget, PruneFilter, QueueAdmin, QueueSettings, QueueStats, QueueStore,
+    ReapRequest, Renewal, ReplayFilter, Retried, Settled, Settlement, StoreError, Throttle, Wakeups,
 };
 use tokio::sync::watch;
 
@@ -238,6 +238,22 @@ impl QueueAdmin for SqliteQueue {
 
     async fn prune(&self, before: Timestamp, max: usize) -> Result<usize, StoreError> {
         timed("prune", operate::prune(&self.shared, before, max)).await
+    }
+
+    async fn prune_matching(&self, _: &PruneFilter) -> Result<(usize, bool), StoreError> {
+        Err(StoreError::Invalid("not kept by this store yet".into()))
+    }
+
+    async fn set_throttle(&self, _: &QueueName, _: &LimitClass, _: Option<Throttle>) -> Result<(), StoreError> {
+        Err(StoreError::Invalid("not kept by this store yet".into()))
+    }
+
+    async fn define_group(&self, _: &GroupName, _: &[QueueName], _: Option<u32>) -> Result<(), StoreError> {
+        Err(StoreError::Invalid("not kept by this store yet".into()))
+    }
+
+    async fn settings(&self, _: &QueueName) -> Result<QueueSettings, StoreError> {
+        Err(StoreError::Invalid("not kept by this store yet".into()))
     }
 }
 

@@ -42,6 +42,7 @@ pub(crate) fn job(row: &SqliteRow) -> Result<Job, StoreError> {
         weight: Weight::new(weight).map_err(corrupt("a weight"))?,
         concurrency,
         unique,
+        supersede: None,
         attempt: column(row, 10)?,
         max_attempts: column(row, 11)?,
         crashes: column(row, 12)?,

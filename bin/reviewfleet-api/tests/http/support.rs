@@ -346,6 +346,27 @@ impl QueueAdmin for FakeQueue {
     async fn prune(&self, _: Timestamp, _: usize) -> Result<usize, StoreError> {
         not_here()
     }
+
+    async fn prune_matching(&self, _: &store::PruneFilter) -> Result<(usize, bool), StoreError> {
+        not_here()
+    }
+
+    async fn set_throttle(
+        &self,
+        _: &QueueName,
+        _: &job::LimitClass,
+        _: Option<store::Throttle>,
+    ) -> Result<(), StoreError> {
+        not_here()
+    }
+
+    async fn define_group(&self, _: &job::GroupName, _: &[QueueName], _: Option<u32>) -> Result<(), StoreError> {
+        not_here()
+    }
+
+    async fn settings(&self, _: &QueueName) -> Result<store::QueueSettings, StoreError> {
+        not_here()
+    }
 }
 
 impl Wakeups for FakeQueue {

@@ -55,7 +55,8 @@ async fn replay(filter: &DeadLettersFilter, queue: &dyn QueueBackend, out: &mut 
     let (mut replayed, mut more) = (0, true);
     while more && replayed < total {
         let max = REPLAY_BATCH.min(total - replayed);
-        let filter = ReplayFilter { queue: filter.queue.clone(), kind: filter.kind.clone(), max };
+        let filter =
+            ReplayFilter { queue: filter.queue.clone(), kind: filter.kind.clone(), max, ..ReplayFilter::default() };
         let (count, left) = queue.replay(&filter).await?;
         replayed += count;
         // A batch that replays nothing would be answered the same for ever: its keys are taken.

@@ -35,6 +35,7 @@ async fn list(command: &JobsList, queue: &dyn QueueBackend, out: &mut Output) ->
         key: command.key.clone(),
         before: command.before,
         limit: command.limit.into(),
+        ..JobFilter::default()
     };
     let page = queue.list(&filter).await?;
     print_list(&page.jobs, "jobs", out)?;
@@ -177,6 +178,7 @@ pub fn refusal(id: JobId, retried: Retried) -> String {
             format!("job {id} is {state}: allowed are waiting, dead and cancelled jobs")
         }
         Retried::KeyTaken(other) => format!("the unique key of job {id} is taken by job {other}"),
+        Retried::Superseded(other) => format!("job {id} is superseded by a newer version, job {other}"),
     }
 }
 

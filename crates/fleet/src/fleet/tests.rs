@@ -33,6 +33,7 @@ fn job(class: &str) -> NewJob {
             class: LimitClass::new(class).unwrap(),
         }),
         unique: None,
+        supersede: None,
         run_at: None,
         max_attempts: 4,
         timeout: Duration::from_mins(2),

@@ -361,7 +361,7 @@ impl Check {
     }
 
     async fn replay(&mut self, max: usize) -> Result<(), Broken> {
-        let filter = ReplayFilter { queue: Some(Bed::queue()), kind: None, max };
+        let filter = ReplayFilter { queue: Some(Bed::queue()), max, ..ReplayFilter::default() };
         let (replayed, _) = self.bed.store.replay(&filter).await.unwrap();
         // Oldest first, as many as were replayed; each must have been free to come back.
         let mut dead: Vec<JobId> = self.order.clone();
