@@ -129,6 +129,10 @@ text! {
     GroupName, "group name", 64, "a-z, 0-9, '.', '_' and '-'", is_name
 }
 text! {
+    /// Name of a stored schedule, such as `weekly-report`.
+    CronName, "schedule's name", 64, "a-z, 0-9, '.', '_' and '-'", is_name
+}
+text! {
     /// One incarnation of a worker process: a restarted process is another worker, whatever its host is called.
     WorkerId, "worker id", 128, "all characters but NUL", is_not_nul
 }

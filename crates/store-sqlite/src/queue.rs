@@ -7,12 +7,13 @@ use std::{
 
 use async_trait::async_trait;
 use jiff::Timestamp;
-use job::{CancelReason, GroupName, JobId, JobState, LimitClass, QueueName};
+use job::{CancelReason, CronName, GroupName, JobId, JobState, LimitClass, QueueName};
 use sqlx::SqlitePool;
 use store::{
-    Budget, Checkpoint, ClaimRequest, Claimed, Enqueued, GroupCommit, JobFilter, JobPage, JobView, LeaseRef, LeasedJob,
-    LimitTarget, Maintained, NewJob, PauseTarget, PruneFilter, QueueAdmin, QueueSettings, QueueStats, QueueStore,
-    ReapRequest, Renewal, ReplayFilter, Retried, Settled, Settlement, StoreError, Throttle, Wakeups,
+    Budget, Checkpoint, ClaimRequest, Claimed, CronEntry, CronView, Enqueued, GroupCommit, JobFilter, JobPage, JobView,
+    LeaseRef, LeasedJob, LimitTarget, Maintained, NewJob, PauseTarget, PruneFilter, QueueAdmin, QueueSettings,
+    QueueStats, QueueStore, ReapRequest, Renewal, ReplayFilter, Retried, Settled, Settlement, StoreError, Throttle,
+    Wakeups,
 };
 use tokio::sync::watch;
 
@@ -249,6 +250,18 @@ impl QueueAdmin for SqliteQueue {
     }
 
     async fn define_group(&self, _: &GroupName, _: &[QueueName], _: Option<u32>) -> Result<(), StoreError> {
+        Err(StoreError::Invalid("not kept by this store yet".into()))
+    }
+
+    async fn set_cron(&self, _: &CronEntry) -> Result<(), StoreError> {
+        Err(StoreError::Invalid("not kept by this store yet".into()))
+    }
+
+    async fn remove_cron(&self, _: &CronName) -> Result<bool, StoreError> {
+        Err(StoreError::Invalid("not kept by this store yet".into()))
+    }
+
+    async fn list_cron(&self) -> Result<Vec<CronView>, StoreError> {
         Err(StoreError::Invalid("not kept by this store yet".into()))
     }
 

@@ -1,11 +1,12 @@
 use async_trait::async_trait;
 use jiff::Timestamp;
 use job::{
-    AttemptError, CancelReason, ConcurrencyKey, GroupName, Job, JobId, JobState, LimitClass, QueueName, StateName,
+    AttemptError, CancelReason, ConcurrencyKey, CronName, GroupName, Job, JobId, JobState, LimitClass, QueueName,
+    StateName,
 };
 use serde::Serialize;
 
-use crate::{JobFilter, PruneFilter, QueueSettings, ReplayFilter, StoreError, Throttle};
+use crate::{CronEntry, CronView, JobFilter, PruneFilter, QueueSettings, ReplayFilter, StoreError, Throttle};
 
 /// Most jobs one page of a list has.
 pub const PAGE_MAX: usize = 500;
@@ -64,6 +65,18 @@ pub trait QueueAdmin: Send + Sync {
     /// without queues it is dissolved. [`StoreError::Invalid`] for an unknown queue and for one of another group.
     async fn define_group(&self, group: &GroupName, queues: &[QueueName], limit: Option<u32>)
     -> Result<(), StoreError>;
+
+    /// Stores a schedule, or puts it in the place of the one with its name. Its next firing is the first after now, but
+    /// stays what it was when expression and time zone are unchanged, so that setting it again at every start of a
+    /// process loses no firing. [`StoreError::Invalid`] for an unknown queue or limit class, `max_attempts` of 0, and
+    /// when there are [`CRON_MAX`](crate::CRON_MAX) others.
+    async fn set_cron(&self, entry: &CronEntry) -> Result<(), StoreError>;
+
+    /// Forgets a schedule; its jobs stay. Answers whether there was one.
+    async fn remove_cron(&self, name: &CronName) -> Result<bool, StoreError>;
+
+    /// All stored schedules, by name.
+    async fn list_cron(&self) -> Result<Vec<CronView>, StoreError>;
 
     /// All that is set for a queue.
     async fn settings(&self, queue: &QueueName) -> Result<QueueSettings, StoreError>;

@@ -4,6 +4,7 @@
 //! cases for each. "Now" in every method is the store's clock: no caller supplies it.
 
 mod admin;
+mod cron;
 mod error;
 mod filter;
 mod group;
@@ -13,6 +14,7 @@ mod settings;
 mod stats;
 
 pub use admin::{JobPage, JobView, LimitTarget, PAGE_MAX, PauseTarget, QueueAdmin, Retried};
+pub use cron::{CRON_MAX, CronEntry, CronView};
 pub use error::StoreError;
 pub use filter::{JobFilter, PruneFilter, ReplayFilter};
 pub use group::{GroupCommit, GroupCommitError};

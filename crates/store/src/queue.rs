@@ -59,8 +59,8 @@ pub trait QueueStore: Send + Sync {
     /// [`job::Outcome::Crashed`], and only that settlement counts the crash.
     async fn reap(&self, request: &ReapRequest) -> Result<Vec<LeasedJob>, StoreError>;
 
-    /// Moves due jobs to ready, frees parked jobs whose throttle's period has ended, and forgets what has been kept long
-    /// enough, in bounded batches.
+    /// Makes the jobs of schedules that fire, moves due jobs to ready, frees parked jobs whose throttle's period has
+    /// ended, and forgets what has been kept long enough, in bounded batches.
     async fn maintain(&self, budget: &Budget) -> Result<Maintained, StoreError>;
 
     /// The depth of every queue.
@@ -172,8 +172,9 @@ pub struct Claimed {
     pub jobs: Vec<LeasedJob>,
     /// Whether more may be ready: the caller with free slots asks again at once.
     pub more: bool,
-    /// How long until maintenance has jobs of these queues to make ready: the next scheduled one, or the first parked one
-    /// whose throttle's period ends. Zero when it could do so now; `None` when none waits for a time.
+    /// How long until maintenance has jobs of these queues to make ready: the next scheduled one, the first parked one
+    /// whose throttle's period ends, or the next firing of a schedule. Zero when it could do so now; `None` when none
+    /// waits for a time.
     pub next_due_in: Option<Duration>,
 }
 
@@ -209,6 +210,8 @@ pub struct Budget {
 /// What a maintenance pass has done.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Maintained {
+    /// Jobs made of schedules that have fired.
+    pub fired: usize,
     /// Scheduled jobs that became ready or parked.
     pub due: usize,
     /// Parked jobs that became ready though no settlement freed them.

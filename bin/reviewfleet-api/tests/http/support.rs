@@ -364,6 +364,18 @@ impl QueueAdmin for FakeQueue {
         not_here()
     }
 
+    async fn set_cron(&self, _: &store::CronEntry) -> Result<(), StoreError> {
+        not_here()
+    }
+
+    async fn remove_cron(&self, _: &job::CronName) -> Result<bool, StoreError> {
+        not_here()
+    }
+
+    async fn list_cron(&self) -> Result<Vec<store::CronView>, StoreError> {
+        not_here()
+    }
+
     async fn settings(&self, _: &QueueName) -> Result<store::QueueSettings, StoreError> {
         not_here()
     }

@@ -419,6 +419,18 @@ impl QueueAdmin for Fake {
         not_part_of_the_fake()
     }
 
+    async fn set_cron(&self, _: &store::CronEntry) -> Result<(), StoreError> {
+        not_part_of_the_fake()
+    }
+
+    async fn remove_cron(&self, _: &job::CronName) -> Result<bool, StoreError> {
+        not_part_of_the_fake()
+    }
+
+    async fn list_cron(&self) -> Result<Vec<store::CronView>, StoreError> {
+        not_part_of_the_fake()
+    }
+
     async fn settings(&self, _: &job::QueueName) -> Result<store::QueueSettings, StoreError> {
         not_part_of_the_fake()
     }
