@@ -5,11 +5,14 @@
 //! `sql/`, the schema in the workspace's `migrations/sqlite/`.
 
 mod admin;
+mod cancel;
 mod claim;
 mod clock;
 mod codes;
+mod cron;
 mod enqueue;
 mod error;
+mod groups;
 mod json;
 mod lanes;
 mod leased;
@@ -18,6 +21,7 @@ mod open;
 mod operate;
 #[cfg(test)]
 mod plans;
+mod prune;
 mod queue;
 mod queues;
 mod renew;
@@ -26,7 +30,9 @@ mod settle;
 mod sql;
 mod starved;
 mod stats;
+mod throttle;
 mod units;
+mod versions;
 mod view;
 mod write;
 

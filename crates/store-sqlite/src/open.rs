@@ -110,7 +110,10 @@ fn migrator() -> Migrator {
     let step = |version, name, sql: &'static str| {
         Migration::new(version, Cow::Borrowed(name), MigrationType::Simple, sqlx::SqlSafeStr::into_sql_str(sql), false)
     };
-    Migrator::with_migrations(vec![step(1, "queue", include_str!("../../../migrations/sqlite/0001_queue.sql"))])
+    Migrator::with_migrations(vec![
+        step(1, "queue", include_str!("../../../migrations/sqlite/0001_queue.sql")),
+        step(3, "contract", include_str!("../../../migrations/sqlite/0003_contract.sql")),
+    ])
 }
 
 fn not_migrated(path: &Path, migrator: &Migrator, error: MigrateError) -> StoreError {

@@ -18,7 +18,8 @@ use store::{
 use tokio::sync::watch;
 
 use crate::{
-    Clock, admin, claim, enqueue, error::share, maintain, open, operate, renew, settle, stats, view, write::Write,
+    Clock, admin, cancel, claim, cron, enqueue, error::share, groups, maintain, open, operate, prune, renew, settle,
+    stats, throttle, view, write::Write,
 };
 
 /// Callers whose jobs or settlements one transaction takes.
@@ -214,7 +215,7 @@ impl QueueAdmin for SqliteQueue {
     }
 
     async fn cancel(&self, id: JobId, reason: CancelReason) -> Result<Option<JobState>, StoreError> {
-        timed("cancel", operate::cancel(&self.shared, id, reason)).await
+        timed("cancel", cancel::cancel(&self.shared, id, reason)).await
     }
 
     async fn retry(&self, id: JobId) -> Result<Retried, StoreError> {
@@ -238,35 +239,45 @@ impl QueueAdmin for SqliteQueue {
     }
 
     async fn prune(&self, before: Timestamp, max: usize) -> Result<usize, StoreError> {
-        timed("prune", operate::prune(&self.shared, before, max)).await
+        timed("prune", prune::prune(&self.shared, before, max)).await
     }
 
-    async fn prune_matching(&self, _: &PruneFilter) -> Result<(usize, bool), StoreError> {
-        Err(StoreError::Invalid("not kept by this store yet".into()))
+    async fn prune_matching(&self, filter: &PruneFilter) -> Result<(usize, bool), StoreError> {
+        timed("prune_matching", prune::matching(&self.shared, filter)).await
     }
 
-    async fn set_throttle(&self, _: &QueueName, _: &LimitClass, _: Option<Throttle>) -> Result<(), StoreError> {
-        Err(StoreError::Invalid("not kept by this store yet".into()))
+    async fn set_throttle(
+        &self,
+        queue: &QueueName,
+        class: &LimitClass,
+        throttle: Option<Throttle>,
+    ) -> Result<(), StoreError> {
+        timed("set_throttle", throttle::set(&self.shared, queue, class, throttle)).await
     }
 
-    async fn define_group(&self, _: &GroupName, _: &[QueueName], _: Option<u32>) -> Result<(), StoreError> {
-        Err(StoreError::Invalid("not kept by this store yet".into()))
+    async fn define_group(
+        &self,
+        group: &GroupName,
+        queues: &[QueueName],
+        limit: Option<u32>,
+    ) -> Result<(), StoreError> {
+        timed("define_group", groups::define(&self.shared, group, queues, limit)).await
     }
 
-    async fn set_cron(&self, _: &CronEntry) -> Result<(), StoreError> {
-        Err(StoreError::Invalid("not kept by this store yet".into()))
+    async fn set_cron(&self, entry: &CronEntry) -> Result<(), StoreError> {
+        timed("set_cron", cron::set(&self.shared, entry)).await
     }
 
-    async fn remove_cron(&self, _: &CronName) -> Result<bool, StoreError> {
-        Err(StoreError::Invalid("not kept by this store yet".into()))
+    async fn remove_cron(&self, name: &CronName) -> Result<bool, StoreError> {
+        timed("remove_cron", cron::remove(&self.shared, name)).await
     }
 
     async fn list_cron(&self) -> Result<Vec<CronView>, StoreError> {
-        Err(StoreError::Invalid("not kept by this store yet".into()))
+        timed("list_cron", cron::list(&self.shared)).await
     }
 
-    async fn settings(&self, _: &QueueName) -> Result<QueueSettings, StoreError> {
-        Err(StoreError::Invalid("not kept by this store yet".into()))
+    async fn settings(&self, queue: &QueueName) -> Result<QueueSettings, StoreError> {
+        timed("settings", groups::settings(&self.shared, queue)).await
     }
 }
 

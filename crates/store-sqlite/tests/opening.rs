@@ -40,7 +40,7 @@ async fn a_file_with_a_newer_schema_is_left_alone() {
     )
     .await;
     let text = schema_error(open(&path).await);
-    assert!(text.contains("queue.db has schema version 99, and this program knows versions up to 1"), "{text}");
+    assert!(text.contains("queue.db has schema version 99, and this program knows versions up to 3"), "{text}");
 }
 
 #[tokio::test]
