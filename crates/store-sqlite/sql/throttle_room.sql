@@ -1,5 +1,6 @@
 -- throttle_room: of the keys ?1 (JSON array of [queue, class, key]) of throttled classes, how many jobs each may still take
--- at ?2 before a job would wait, those that wait already counted, and how long until its next start leaves the period.
+-- at ?2 before a job would wait, those that wait already counted (no throttle allows more than 1,000), and how long until
+-- its next start leaves the period.
 WITH asked(at, queue, class, key) AS MATERIALIZED (
     SELECT e.key, e.value ->> 0, e.value ->> 1, e.value ->> 2 FROM jsonb_each(?1) e
 )
@@ -11,7 +12,7 @@ SELECT
     ) - (
         SELECT count(*) FROM (
             SELECT 1 FROM job j INDEXED BY job_lane
-            WHERE j.queue = a.queue AND j.key = a.key AND j.state IN (2, 3) LIMIT c.throttle_starts
+            WHERE j.queue = a.queue AND j.key = a.key AND j.state IN (2, 3) LIMIT 1000
         )
     ),
     c.throttle_ms + coalesce((
