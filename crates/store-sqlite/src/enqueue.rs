@@ -163,27 +163,31 @@ async fn drop_taken_and_refused(
     classes: &Classes,
     answers: &mut [Enqueued],
 ) -> Result<(), StoreError> {
-    let asked: Vec<(i64, &str, Option<&str>)> = accepted
-        .iter()
-        .filter_map(|a| Some((a.queue, a.job.unique.as_ref()?.key.as_str(), a.supersede_key().map(|(_, key)| key))))
-        .collect();
-    let holders = taken(write, &asked).await?.into_iter().map(|((queue, key, _), holder)| ((queue, key), holder));
-    let mut holders: HashMap<(i64, &str), JobId> = holders.collect();
+    let asked: Vec<(i64, &str)> =
+        accepted.iter().filter_map(|a| a.job.unique.as_ref().map(|u| (a.queue, u.key.as_str()))).collect();
+    let mut holders: HashMap<(i64, &str), Holder> = taken(write, &asked).await?.into_iter().collect();
     let mut quotas = Quotas::load(write, classes, accepted.iter().map(|a| (a.queue, a.job))).await?;
     let now_ms = write.now_ms;
     let mut taken = Vec::with_capacity(asked.len());
+    // Supersede keys of the jobs before in this batch, whose older versions no longer wait.
+    let mut superseding = HashSet::new();
     accepted.retain(|a| {
         let unique = a.job.unique.as_ref().map(|unique| (a.queue, unique.key.as_str()));
-        if let Some(holder) = unique.and_then(|key| holders.get(&key)) {
-            answers[a.at] = Enqueued::Duplicate(*holder);
+        let is_gone = |holder: &&Holder| {
+            let key = holder.supersede_key.as_ref().map(|key| (a.queue, key.as_str()));
+            key.is_some_and(|key| a.supersede_key() == Some(key) || (holder.waits && superseding.contains(&key)))
+        };
+        if let Some(holder) = unique.and_then(|key| holders.get(&key)).filter(|holder| !is_gone(holder)) {
+            answers[a.at] = Enqueued::Duplicate(holder.job);
             return false;
         }
         if let Err(rejection) = quotas.take(a.queue, a.job, now_ms, classes) {
             answers[a.at] = Enqueued::Rejected(rejection);
             return false;
         }
+        superseding.extend(a.supersede_key());
         if let Some(key) = unique {
-            holders.insert(key, a.job.id);
+            holders.insert(key, Holder { job: a.job.id, supersede_key: None, waits: true });
             taken.push((key.0, key.1, Id(*a.job.id.as_uuid()), a.supersede_key().map(|(_, key)| key)));
         }
         true
@@ -192,21 +196,28 @@ async fn drop_taken_and_refused(
     Ok(())
 }
 
-/// A queue, a unique key and the supersede key of the job that asks for it.
-type AskedKey<'k> = (i64, &'k str, Option<&'k str>);
+/// Who has a unique key. An older version leaves it to a newer one of its supersede key, and to all once it waits no more.
+pub(crate) struct Holder {
+    pub(crate) job: JobId,
+    pub(crate) supersede_key: Option<String>,
+    waits: bool,
+}
 
 /// Which of these unique keys are taken, and by whom.
 pub(crate) async fn taken<'k>(
     write: &mut Write<'_>,
-    asked: &[AskedKey<'k>],
-) -> Result<Vec<(AskedKey<'k>, JobId)>, StoreError> {
+    asked: &[(i64, &'k str)],
+) -> Result<Vec<((i64, &'k str), Holder)>, StoreError> {
     if asked.is_empty() {
         return Ok(Vec::new());
     }
     let (text, now_ms, fault) = (json::array(asked)?, write.now_ms, write.fault());
-    let rows: Vec<(i64, Id)> =
+    let rows: Vec<(i64, Id, Option<String>, bool)> =
         sqlx::query_as(sql::TAKEN_KEYS).bind(text).bind(now_ms).fetch_all(write.connection()).await.map_err(fault)?;
-    let holder = |(at, Id(job)): (i64, Id)| Some((*asked.get(usize::try_from(at).ok()?)?, JobId::from(job)));
+    let holder = |(at, Id(job), supersede_key, waits): (i64, Id, Option<String>, bool)| {
+        let asked = *asked.get(usize::try_from(at).ok()?)?;
+        Some((asked, Holder { job: JobId::from(job), supersede_key, waits }))
+    };
     Ok(rows.into_iter().filter_map(holder).collect())
 }
 

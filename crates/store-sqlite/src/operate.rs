@@ -6,7 +6,8 @@ use sqlx::sqlite::SqliteRow;
 use store::{ReplayFilter, Retried, StoreError};
 
 use crate::{
-    codes, enqueue,
+    codes,
+    enqueue::{self, Holder},
     json::Id,
     lanes::{self, Waiting},
     queue::Shared,
@@ -72,9 +73,12 @@ pub(crate) async fn retry(shared: &Shared, id: JobId) -> Result<Retried, StoreEr
                 }
             }
             let supersede_key = found.supersede.as_ref().map(|supersede| supersede.key.as_str());
-            let unique: Vec<_> = found.unique.iter().map(|key| (found.queue, key.as_str(), supersede_key)).collect();
-            if let Some((_, holder)) = enqueue::taken(&mut write, &unique).await?.first() {
-                return Ok(Retried::KeyTaken(*holder));
+            let unique: Vec<_> = found.unique.iter().map(|key| (found.queue, key.as_str())).collect();
+            let holder = enqueue::taken(&mut write, &unique).await?.pop().map(|(_, holder)| holder);
+            // An older version leaves its key to this one.
+            let is_older = |of: &Holder| supersede_key.is_some() && of.supersede_key.as_deref() == supersede_key;
+            if let Some(holder) = holder.filter(|holder| !is_older(holder)) {
+                return Ok(Retried::KeyTaken(holder.job));
             }
             revive(&mut write, &[found]).await?;
         }
