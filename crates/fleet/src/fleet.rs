@@ -103,6 +103,29 @@ impl Fleet {
                 let target = LimitTarget::Class(name.clone(), class.clone());
                 self.queue.set_limit(&target, Some(*limit)).await?;
             }
+            for (class, throttle) in &queue.throttles {
+                self.queue.set_throttle(name, class, Some((*throttle).into())).await?;
+            }
+        }
+        self.define_groups().await?;
+        for (name, cron) in &self.config.cron {
+            let entry = cron.entry(name).map_err(|error| StoreError::Invalid(error.to_string()))?;
+            self.queue.set_cron(&entry).await?;
+        }
+        Ok(())
+    }
+
+    /// Sets the configured groups. A queue that is in another group by now leaves that one first.
+    async fn define_groups(&self) -> Result<(), StoreError> {
+        for (name, group) in &self.config.groups {
+            for queue in &group.queues {
+                let Some(old) = self.queue.settings(queue).await?.group.filter(|old| old.name != *name) else {
+                    continue;
+                };
+                let left: Vec<_> = old.queues.into_iter().filter(|other| other != queue).collect();
+                self.queue.define_group(&old.name, &left, old.limit).await?;
+            }
+            self.queue.define_group(name, &group.queues, Some(group.limit)).await?;
         }
         Ok(())
     }

@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use job::{ConcurrencyKey, GroupName, LimitClass, QueueName};
-use serde::{Serialize, Serializer};
+use serde::{Deserialize, Serialize, Serializer};
 
 use crate::StoreError;
 
@@ -23,7 +23,7 @@ pub struct Throttle {
 }
 
 /// What becomes of a job whose key has had all its starts.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum WhenFull {
     /// It waits, parked: it holds no room of its key's limit, and its wait is no starvation.
