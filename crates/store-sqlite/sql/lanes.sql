@@ -42,12 +42,12 @@ SELECT
         SELECT coalesce(sum(s.n), 0) FROM throttle_start s
         WHERE s.queue = l.queue AND s.class = l.class AND s.key = l.key AND s.at > ?2 - l.throttle_ms
     ) END,
-    l.throttle_starts IS NOT NULL AND EXISTS (
+    CASE WHEN l.throttle_starts IS NULL THEN 0 ELSE EXISTS (
         SELECT 1 FROM job j INDEXED BY job_lane
         WHERE j.state = 3 AND j.queue = l.queue AND j.key = l.key AND j.priority >= l.priority
           AND (j.supersede_key IS NULL OR NOT EXISTS (
               SELECT 1 FROM job r INDEXED BY job_version
               WHERE r.queue = j.queue AND r.supersede_key = j.supersede_key AND r.supersede_key IS NOT NULL AND r.state = 1
           ))
-    )
+    ) END
 FROM limited l

@@ -3,7 +3,9 @@
 WITH asked(at, queue, key) AS MATERIALIZED (SELECT e.key, e.value ->> 0, e.value ->> 1 FROM jsonb_each(?1) e)
 SELECT
     a.at, u.job, u.supersede_key,
-    u.supersede_key IS NOT NULL AND EXISTS (SELECT 1 FROM job j WHERE j.id = u.job AND j.state <> 1)
+    CASE WHEN u.supersede_key IS NULL THEN 0 ELSE EXISTS (
+        SELECT 1 FROM job j WHERE j.id = u.job AND j.state <> 1
+    ) END
 FROM asked a
 CROSS JOIN unique_key u ON u.queue = a.queue AND u.key = a.key
 WHERE u.until IS NULL OR u.until > ?2
