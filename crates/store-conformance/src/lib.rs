@@ -167,6 +167,12 @@ macro_rules! conformance {
                 the_oldest_ready_job_tells_its_age,
                 the_depth_tells_limit_and_pause,
             ]
+            races: [
+                a_job_that_is_cancelled_while_claims_race_leaves_its_slot_free,
+                jobs_that_are_stored_in_another_order_than_their_ids_never_pass_the_limit,
+                of_a_completion_and_a_reaper_one_wins,
+                expired_leases_are_taken_over_in_bounded_batches,
+            ]
             versions: [
                 a_newer_version_cancels_the_one_that_waits,
                 a_newer_version_tells_the_running_one_to_stop,

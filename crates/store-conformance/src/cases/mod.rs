@@ -14,6 +14,7 @@ pub mod limits;
 pub mod operator;
 pub mod order;
 pub mod prompt;
+pub mod races;
 pub mod retries;
 pub mod scheduled;
 pub mod settings;
