@@ -193,6 +193,7 @@ macro_rules! conformance {
                 the_version_of_a_live_job_is_not_forgotten,
                 of_racing_versions_the_newest_is_left,
                 a_version_that_waits_for_the_older_holds_back_no_other_job,
+                a_newer_version_of_another_key_starts_when_the_older_has_ended,
                 a_superseded_job_gives_its_room_to_the_next,
                 a_version_outlives_a_crash,
             ]

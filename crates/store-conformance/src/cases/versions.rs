@@ -239,10 +239,10 @@ pub async fn versions_are_remembered_for_thirty_days(bed: Bed) {
 }
 
 pub async fn the_version_of_a_live_job_is_not_forgotten(bed: Bed) {
-    let newer = bed.put(version("pull#1", 9, "b")).await;
-    let done: Vec<_> = (0..7_i64).map(|n| version(&format!("other#{n}"), n, "a")).collect();
-    bed.put_all(done).await;
-    bed.complete(bed.claim(10).await.into_iter().filter(|leased| leased.job.id != newer).collect()).await;
+    let jobs: Vec<_> = (0..12_i64).map(|n| version(&format!("pull#{n}"), 9, "b")).collect();
+    let ids = bed.put_all(jobs).await;
+    let is_live = |id: &JobId| ids.iter().position(|other| other == id).is_some_and(|n| n % 2 == 0);
+    bed.complete(bed.claim(20).await.into_iter().filter(|leased| !is_live(&leased.job.id)).collect()).await;
     bed.advance(VERSIONS_KEPT).await;
     let mut forgotten = 0;
     for _ in 0..20 {
@@ -250,8 +250,11 @@ pub async fn the_version_of_a_live_job_is_not_forgotten(bed: Bed) {
         assert!(pass.versions_expired <= 2, "in bounded batches");
         forgotten += pass.versions_expired;
     }
-    assert_eq!(forgotten, 7);
-    assert_eq!(offer(&bed, version("pull#1", 8, "a")).await, Enqueued::Superseded(newer));
+    assert_eq!(forgotten, 6);
+    for (n, newer) in ids.iter().enumerate().filter(|(_, id)| is_live(id)) {
+        let late = version(&format!("pull#{n}"), 8, "a");
+        assert_eq!(offer(&bed, late).await, Enqueued::Superseded(*newer));
+    }
 }
 
 pub async fn of_racing_versions_the_newest_is_left(bed: Bed) {
@@ -290,14 +293,29 @@ pub async fn a_version_that_waits_for_the_older_holds_back_no_other_job(bed: Bed
     bed.put(of_user("ann", version("pull#1", 1, "a"))).await;
     let older = bed.claim_one().await;
     let newer = bed.put(of_user("bob", version("pull#1", 2, "b"))).await;
-    let others = bed.put_all((0..3).map(|_| Bed::keyed("bob")).collect()).await;
-    let running = bed.claim(10).await;
+    let others = bed.put_all((0..4).map(|_| Bed::keyed("bob")).collect()).await;
+    let mut running = bed.claim(10).await;
     let ids: Vec<_> = running.iter().map(|leased| leased.job.id).collect();
     assert_eq!(ids, others[..2], "up to the key's limit");
+    bed.complete(vec![running.remove(0)]).await;
+    running.extend(bed.claim(10).await);
+    assert_eq!(running[1].job.id, others[2], "room of its key goes past it");
     bed.complete(vec![older]).await;
     assert_eq!(bed.name(newer).await, StateName::Parked, "now by its key's limit");
     bed.complete(running).await;
-    assert_eq!(bed.start(10).await, [newer, others[2]], "in the order of their arrival");
+    assert_eq!(bed.start(10).await, [newer, others[3]], "in the order of their arrival");
+}
+
+pub async fn a_newer_version_of_another_key_starts_when_the_older_has_ended(bed: Bed) {
+    bed.put(of_user("ann", version("pull#1", 1, "a"))).await;
+    let older = bed.claim_one().await;
+    let newer = bed.put(of_user("bob", version("pull#1", 2, "b"))).await;
+    let mut wake = bed.store.subscribe();
+    wake.mark_unchanged();
+    bed.end(older, &Outcome::Cancelled(OLD)).await;
+    let woken = tokio::time::timeout(Duration::from_secs(5), wake.changed()).await;
+    assert!(woken.is_ok(), "who waits is woken");
+    assert_eq!(bed.start(10).await, [newer]);
 }
 
 pub async fn a_superseded_job_gives_its_room_to_the_next(bed: Bed) {
