@@ -85,6 +85,17 @@ async fn a_request_beyond_the_limit_in_flight_is_refused_while_probes_are_answer
 }
 
 #[tokio::test]
+async fn a_throttled_post_is_told_when_to_come_again() {
+    let service = Service::start();
+    service.queue.set_mood(Mood::Throttles);
+    let answer = service.send(post(review_by("carol"))).await;
+    assert_eq!(answer.header("retry-after"), "2", "not too early");
+    answer.problem(429, "throttled");
+    service.queue.set_mood(Mood::Answers);
+    assert_eq!(service.send(post(review_by("carol"))).await.status, StatusCode::ACCEPTED);
+}
+
+#[tokio::test]
 async fn a_service_is_ready_only_while_store_and_ledger_answer() {
     let service = Service::start();
     assert_eq!(service.send(open("/readyz")).await.status, StatusCode::OK);

@@ -161,6 +161,8 @@ pub enum Mood {
     Hangs,
     Panics,
     Rejects,
+    /// Rejects what comes for a second and a millisecond.
+    Throttles,
     Corrupt,
 }
 
@@ -220,7 +222,7 @@ impl FakeQueue {
         self.calls.fetch_add(1, Ordering::SeqCst);
         let mood = *self.mood.lock().unwrap();
         match mood {
-            Mood::Answers | Mood::Rejects => Ok(()),
+            Mood::Answers | Mood::Rejects | Mood::Throttles => Ok(()),
             Mood::Away => Err(StoreError::Unavailable { what: "enqueue", source: "connection refused".into() }),
             Mood::Corrupt => Err(StoreError::Corrupt { what: "a job", source: "it says secret-of-another".into() }),
             Mood::Hangs => {
@@ -252,6 +254,10 @@ impl QueueStore for FakeQueue {
         if matches!(*self.mood.lock().unwrap(), Mood::Rejects) {
             let rejected = |job: &NewJob| Enqueued::Rejected(Rejection::UnknownQueue(job.queue.clone()));
             return Ok(jobs.iter().map(rejected).collect());
+        }
+        if matches!(*self.mood.lock().unwrap(), Mood::Throttles) {
+            let retry_in = Duration::from_millis(1_001);
+            return Ok(vec![Enqueued::Rejected(Rejection::Throttled { retry_in }); jobs.len()]);
         }
         let mut stored = self.jobs.lock().unwrap();
         Ok(jobs.iter().map(|job| enqueue_one(&mut stored, job)).collect())
