@@ -19,8 +19,8 @@ use crate::{
 
 /// Dead letters that one call replays, in one transaction.
 const REPLAY_MAX: usize = 500;
-/// Dead letters that one dry run counts at most: it reads them in one snapshot and keeps nobody waiting.
-const COUNT_MAX: usize = 1_000_000;
+/// Dead letters that one dry run counts at most: it keeps other writers waiting for some ten milliseconds.
+const COUNT_MAX: usize = 10_000;
 
 /// What a command needs to know of a job.
 pub(crate) struct Found {

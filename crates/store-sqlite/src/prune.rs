@@ -6,8 +6,8 @@ use crate::{codes, json::Id, queue::Shared, queues::Queues, sql, write::Write};
 
 /// Finished jobs that one transaction forgets.
 const BATCH_MAX: usize = 500;
-/// Finished jobs that one dry run counts at most.
-const COUNT_MAX: usize = 1_000_000;
+/// Finished jobs that one dry run counts at most: it keeps other writers waiting for some ten milliseconds.
+const COUNT_MAX: usize = 10_000;
 
 pub(crate) async fn prune(shared: &Shared, before: Timestamp, max: usize) -> Result<usize, StoreError> {
     let filter = PruneFilter { finished_before: Some(before), max, ..PruneFilter::default() };

@@ -39,7 +39,8 @@ pub struct ReplayFilter {
     pub finished_before: Option<Timestamp>,
     /// Most to replay or count in this call.
     pub max: usize,
-    /// Counts what would be replayed, and changes nothing. Of several with one unique key each is counted.
+    /// Counts what would be replayed, and changes nothing; a backend may count no further than 10,000 and say that there
+    /// are more. Of several with one unique key each is counted.
     pub dry_run: bool,
 }
 
@@ -61,6 +62,6 @@ pub struct PruneFilter {
     pub finished_before: Option<Timestamp>,
     /// Most to forget or count in this call.
     pub max: usize,
-    /// Counts what would be forgotten, and changes nothing.
+    /// Counts what would be forgotten, and changes nothing; bounded as for [`ReplayFilter::dry_run`].
     pub dry_run: bool,
 }
