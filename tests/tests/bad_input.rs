@@ -83,8 +83,9 @@ fn a_change_that_cannot_be_read_is_a_dead_letter_at_once_that_a_replay_mends() {
     let (repo, commits) = Repo::with_commits(1);
     let dir = tempfile::tempdir().unwrap();
     let (plain, file, late) = (dir.path().join("plain"), dir.path().join("file"), dir.path().join("late"));
-    std::fs::create_dir(&plain).unwrap();
-    std::fs::write(&file, "").unwrap();
+    for repository in [&plain, &file, &late] {
+        git2::Repository::init(repository).unwrap();
+    }
     let empty = Repo::new();
     let repositories = [
         ("acme/widgets", repo.path()),
@@ -94,6 +95,12 @@ fn a_change_that_cannot_be_read_is_a_dead_letter_at_once_that_a_replay_mends() {
         ("acme/empty", empty.path()),
     ];
     let service = serving(dir.path(), &repositories, None);
+    // A service does not start without its repositories. It may lose them later.
+    for repository in [&plain, &file, &late] {
+        std::fs::remove_dir_all(repository).unwrap();
+    }
+    std::fs::create_dir(&plain).unwrap();
+    std::fs::write(&file, "").unwrap();
     let unknown = "1".repeat(40);
     let mut last = String::new();
     for (repository, head, why) in [

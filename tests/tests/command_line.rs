@@ -240,12 +240,20 @@ fn a_configuration_that_is_wrong_ends_check_and_up_with_2() {
         (b"[apii]\n", "unknown field `apii`, expected one of `api`, `store`"),
         (b"[routing]\nsimple = \"none\"\n", "there is no model none: defined are fast, strong"),
         (b"[worker\n", "workers.toml:1: no TOML"),
+        (
+            b"[forge.repositories]\n\"acme/widgets\" = \"nowhere\"\n",
+            "workers.toml:2: forge.repositories.\"acme/widgets\" = \"nowhere\": nowhere does not exist: expected the root",
+        ),
         (b"\xff\xfe", "workers.toml cannot be read: stream did not contain valid UTF-8"),
     ] {
         std::fs::write(&file, text).unwrap();
         refused(dir.path(), "config check", 2, says);
         refused(dir.path(), "up", 2, says);
     }
+    std::fs::write(&file, "[forge.repositories]\n\"acme/widgets\" = \"nowhere\"\n").unwrap();
+    let mut elsewhere = reviewfleet(dir.path());
+    elsewhere.args(["config", "check", "--elsewhere"]);
+    assert!(run(elsewhere).0.success(), "the file of another machine");
     refused(dir.path(), "config check nowhere.toml", 2, "nowhere.toml cannot be read: No such file");
     refused(dir.path(), "--config . up", 2, "Is a directory");
     std::fs::remove_file(&file).unwrap();

@@ -138,3 +138,49 @@ fn an_interrupt_ends_it_soon_and_leaves_nothing_behind() {
     assert_eq!(status.code(), Some(130));
     assert!(is_empty(folder.path()));
 }
+
+#[test]
+fn a_bare_repository_is_reviewed_from_its_root_or_a_folder_within_it() {
+    let (repo, commits) = Repo::with_commits(3);
+    let folder = tempfile::tempdir().unwrap();
+    let (temporary, bare) = (folder.path().join("tmp"), folder.path().join("widgets.git"));
+    std::fs::create_dir(&temporary).unwrap();
+    git2::build::RepoBuilder::new().bare(true).clone(repo.path().to_str().unwrap(), &bare).unwrap();
+    for path in [bare.clone(), bare.join("objects")] {
+        let mut command = demo(&temporary, &path);
+        command.args(["--commits", "2"]);
+        let (status, out, err) = run(command);
+        assert!(status.success() && err.is_empty(), "{out}{err}");
+        assert!(out.contains("the last 2 commits of") && out.contains("2 jobs, 2 completed"), "{out}");
+        assert!(out.contains(&commits[2][..10]) && !out.contains(&commits[0][..10]), "{out}");
+        assert!(out.contains("Context:  3 files of"), "{out}");
+    }
+    git2::Repository::init_bare(folder.path().join("empty.git")).unwrap();
+    let (status, out, err) = run(demo(&temporary, &folder.path().join("empty.git")));
+    assert_eq!((status.code(), out.as_str()), (Some(1), ""), "{err}");
+    assert!(err.starts_with("error: ") && err.contains("has no commit yet"), "{err}");
+    assert!(is_empty(&temporary));
+}
+
+#[test]
+fn a_branch_with_a_merge_a_head_on_no_branch_and_a_linked_tree_are_reviewed() {
+    let (repo, commits) = Repo::with_commits(2);
+    let side = repo.commit_beside(&commits[0], "side.rs", b"fn side() {}\n");
+    let merge = repo.merge(&side, "side.rs", "Merge");
+    let folder = tempfile::tempdir().unwrap();
+    let (temporary, linked) = (folder.path().join("tmp"), folder.path().join("linked"));
+    std::fs::create_dir(&temporary).unwrap();
+    let (status, out, err) = run(demo(&temporary, repo.path()));
+    assert!(status.success() && out.contains("3 jobs, 3 completed"), "{out}{err}");
+    // What a merge has brought is its own change: the commits of its side are not shown again.
+    assert!(out.contains(&merge[..10]) && !out.contains(&side[..10]), "{out}");
+
+    let git = git2::Repository::open(repo.path()).unwrap();
+    git.worktree("linked", &linked, None).unwrap();
+    let (status, out, err) = run(demo(&temporary, &linked));
+    assert!(status.success() && out.contains("3 jobs, 3 completed"), "{out}{err}");
+    git.set_head_detached(git2::Oid::from_str(&commits[1]).unwrap()).unwrap();
+    let (status, out, err) = run(demo(&temporary, repo.path()));
+    assert!(status.success() && out.contains("the last 2 commits of"), "{out}{err}");
+    assert!(!out.contains(&merge[..10]), "{out}");
+}

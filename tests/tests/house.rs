@@ -50,7 +50,19 @@ const NOT_IN_JOB: &[&str] = &["tokio", "rand", "sqlx", "reqwest", "async-trait",
 
 /// Every label that a metric may carry: each takes its values from a bounded set.
 const METRIC_LABELS: &[&str] = &[
-    "backend", "call", "kind", "method", "model", "outcome", "queue", "route", "severity", "stage", "state", "status",
+    "backend",
+    "call",
+    "direction",
+    "kind",
+    "method",
+    "model",
+    "outcome",
+    "queue",
+    "route",
+    "severity",
+    "stage",
+    "state",
+    "status",
 ];
 
 struct Package {
@@ -205,7 +217,7 @@ fn sql_stands_only_in_the_stores_and_the_ledger() {
 
 #[test]
 fn metric_labels_come_from_bounded_sets() {
-    let call = Regex::new(r"(?s)\b(?:counter|gauge|histogram)!\((.*?)\)").unwrap();
+    let call = Regex::new(r"(?s)\b(?:counter|gauge|histogram)!\((.*?)\)\s*[.;]").unwrap();
     let label = Regex::new(r#""([a-z_]+)"\s*=>"#).unwrap();
     let mut breaches = Vec::new();
     for (path, text) in all_sources() {

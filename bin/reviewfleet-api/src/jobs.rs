@@ -14,24 +14,25 @@ use serde_json::json;
 use store::JobView;
 
 use crate::{
-    Api,
     id::Id,
     problem::{Problem, ProblemKind},
+    router::Shared,
 };
 
 /// `GET /v1/jobs/{id}`.
-pub(crate) async fn get_job(State(api): State<Arc<Api>>, Id(id): Id<JobId>) -> Result<Response, Problem> {
-    let view = api.queue.get(id).await.map_err(|e| Problem::store(&e))?.ok_or_else(|| no_such_job(id))?;
+pub(crate) async fn get_job(State(shared): State<Arc<Shared>>, Id(id): Id<JobId>) -> Result<Response, Problem> {
+    let Shared { api, health } = &*shared;
+    let view = health.asked(api.queue.get(id).await)?.ok_or_else(|| no_such_job(id))?;
     let review = match view.state {
-        JobState::Completed { .. } => api.ledger.review_of_job(id).await.map_err(|e| Problem::ledger(&e))?,
+        JobState::Completed { .. } => health.recalled(api.ledger.review_of_job(id).await)?,
         _ => None,
     };
     Ok(Json(JobDocument::new(view, review.map(|r| format!("/v1/reviews/{}", r.review.id)))).into_response())
 }
 
 /// `DELETE /v1/jobs/{id}`: a waiting job is cancelled, a running one told to stop.
-pub(crate) async fn cancel_job(State(api): State<Arc<Api>>, Id(id): Id<JobId>) -> Result<Response, Problem> {
-    let state = api.queue.cancel(id, CancelReason::Requested).await.map_err(|e| Problem::store(&e))?;
+pub(crate) async fn cancel_job(State(shared): State<Arc<Shared>>, Id(id): Id<JobId>) -> Result<Response, Problem> {
+    let state = shared.health.changed(shared.api.queue.cancel(id, CancelReason::Requested).await)?;
     match state.ok_or_else(|| no_such_job(id))?.name() {
         ended @ (StateName::Completed | StateName::Dead) => {
             Err(Problem::new(ProblemKind::AlreadyEnded, format!("The job is {ended} and cannot be cancelled.")))

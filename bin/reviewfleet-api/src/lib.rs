@@ -7,7 +7,7 @@
 //! | `DELETE /v1/jobs/{id}` | 202 once the job is cancelled or told to stop; 409 when it has ended |
 //! | `GET /v1/reviews/{id}` | the review as JSON, or as Markdown where `Accept` names `text/markdown` first |
 //! | `GET /healthz` | 200 while the process lives |
-//! | `GET /readyz` | 200 while the store and the ledger answer |
+//! | `GET /readyz` | 200 while a job would be stored durably and the ledger answers |
 //! | `GET /metrics` | Prometheus' text format |
 //!
 //! Everything under `/v1/` needs a bearer key, unless the service is open to all programs of its machine. A W3C `traceparent` is carried to the job; one that is malformed is
@@ -52,6 +52,7 @@
 mod access;
 mod bounds;
 mod fields;
+mod health;
 mod id;
 mod jobs;
 mod observe;

@@ -13,9 +13,9 @@ use serde_json::json;
 use store::{Enqueued, NewJob, Rejection};
 
 use crate::{
-    Api,
     fields::Fields,
     problem::{Problem, ProblemKind, shown},
+    router::Shared,
     trace_parent::trace_parent,
 };
 
@@ -23,13 +23,13 @@ const FIELDS: [&str; 5] = ["repository", "head", "base", "user", "tier"];
 
 /// `POST /v1/reviews`: answers once the job is durable.
 pub(crate) async fn post_review(
-    State(api): State<Arc<Api>>,
+    State(shared): State<Arc<Shared>>,
     headers: HeaderMap,
     body: Bytes,
 ) -> Result<Response, Problem> {
     require_json(&headers)?;
-    let job = read_job(&body, &api.settings.intake, trace_parent(&headers))?;
-    let answers = api.queue.enqueue(std::slice::from_ref(&job)).await.map_err(|e| Problem::store(&e))?;
+    let job = read_job(&body, &shared.api.settings.intake, trace_parent(&headers))?;
+    let answers = shared.health.posted(shared.api.queue.enqueue(std::slice::from_ref(&job)).await)?;
     let (id, duplicate) = match answers.into_iter().next() {
         Some(Enqueued::Inserted) => (job.id, false),
         // The job that is there in place of this one: the same, or a newer version of it.

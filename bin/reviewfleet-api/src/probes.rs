@@ -1,17 +1,11 @@
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use axum::{extract::State, http::header, response::IntoResponse};
-use ledger::ReviewId;
+use ledger::{LedgerError, ReviewId};
 use tokio::time::timeout;
 use uuid::Uuid;
 
-use crate::{
-    Api,
-    problem::{Problem, ProblemKind},
-};
-
-/// How long the store and the ledger may take to show that they answer; shorter than the probes' own customary limits.
-const READY_TIMEOUT: Duration = Duration::from_secs(2);
+use crate::{health::READY_TIMEOUT, problem::Problem, router::Shared};
 
 /// `GET /healthz`: the process lives, whatever it depends on.
 pub(crate) async fn health() -> &'static str {
@@ -19,23 +13,17 @@ pub(crate) async fn health() -> &'static str {
 }
 
 /// `GET /readyz`: a post would be stored and a review found.
-pub(crate) async fn ready(State(api): State<Arc<Api>>) -> Result<&'static str, Problem> {
+pub(crate) async fn ready(State(shared): State<Arc<Shared>>) -> Result<&'static str, Problem> {
+    let Shared { api, health } = &*shared;
     // No review has the nil id: the question costs one look into an index.
-    let (store, ledger) = tokio::join!(
-        timeout(READY_TIMEOUT, api.queue.stats()),
-        timeout(READY_TIMEOUT, api.ledger.review(ReviewId(Uuid::nil()))),
-    );
-    store.map_err(|_| late(ProblemKind::StoreUnavailable))?.map_err(|e| Problem::store(&e))?;
-    ledger.map_err(|_| late(ProblemKind::LedgerUnavailable))?.map_err(|e| Problem::ledger(&e))?;
-    Ok("ready\n")
-}
-
-fn late(kind: ProblemKind) -> Problem {
-    tracing::warn!(?kind, limit = ?READY_TIMEOUT, "not ready");
-    Problem::new(kind, format!("There was no answer within {READY_TIMEOUT:?}."))
+    let recall = timeout(READY_TIMEOUT, api.ledger.review(ReviewId(Uuid::nil())));
+    let (store, ledger) = tokio::join!(health.can_store(api.queue.as_ref()), recall);
+    let late = |error| Err(LedgerError::Unavailable { what: "probe", source: Box::new(error) });
+    let ledger = health.recalled(ledger.unwrap_or_else(late));
+    store.and(ledger.map(|_| "ready\n"))
 }
 
 /// `GET /metrics`.
-pub(crate) async fn metrics(State(api): State<Arc<Api>>) -> impl IntoResponse {
-    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], api.metrics.render())
+pub(crate) async fn metrics(State(shared): State<Arc<Shared>>) -> impl IntoResponse {
+    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], shared.api.metrics.render())
 }

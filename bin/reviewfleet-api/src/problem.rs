@@ -4,9 +4,8 @@ use axum::{
     http::{HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
-use ledger::LedgerError;
 use serde::Serialize;
-use store::StoreError;
+use store::chain;
 
 /// Most characters of a caller's value that an answer repeats.
 const SHOWN_MAX_CHARS: usize = 100;
@@ -163,35 +162,25 @@ impl Problem {
     /// A fault of the service, which the caller learns nothing of but that it happened. Logs it.
     pub(crate) fn internal(error: &dyn Error) -> Self {
         tracing::error!(error = chain(error), "a request failed");
+        Self::logged()
+    }
+
+    /// As [`Problem::internal`], of a fault that has been logged.
+    pub(crate) fn logged() -> Self {
         Self::new(ProblemKind::Internal, "The request failed through a fault of the service, which has been logged.")
     }
 
-    /// What the caller is told of a fault of the store. Logs it.
-    pub(crate) fn store(error: &StoreError) -> Self {
-        match error {
-            StoreError::Unavailable { .. } => {
-                tracing::warn!(error = chain(error), "the store does not answer");
-                Self::new(
-                    ProblemKind::StoreUnavailable,
-                    "The queue's store is away or full. Repeat the request: a review that was stored already is not \
-                     made twice.",
-                )
-            }
-            // The source of this one may quote what is stored, which may not be logged.
-            StoreError::Corrupt { .. } => Self::internal(&Unquoted(error.to_string())),
-            StoreError::Invalid(_) | StoreError::Schema(_) => Self::internal(error),
-        }
+    /// What the caller is told while the queue's store is away or full.
+    pub(crate) fn store_away() -> Self {
+        Self::new(
+            ProblemKind::StoreUnavailable,
+            "The queue's store is away or full. Repeat the request: a review that was stored already is not made twice.",
+        )
     }
 
-    /// What the caller is told of a fault of the ledger. Logs it.
-    pub(crate) fn ledger(error: &LedgerError) -> Self {
-        match error {
-            LedgerError::Unavailable { .. } => {
-                tracing::warn!(error = chain(error), "the ledger does not answer");
-                Self::new(ProblemKind::LedgerUnavailable, "The ledger is away or full. Repeat the request.")
-            }
-            LedgerError::Schema(_) | LedgerError::Corrupt(_) => Self::internal(error),
-        }
+    /// What the caller is told while the ledger is away or full.
+    pub(crate) fn ledger_away() -> Self {
+        Self::new(ProblemKind::LedgerUnavailable, "The ledger is away or full. Repeat the request.")
     }
 }
 
@@ -218,27 +207,10 @@ impl IntoResponse for Problem {
     }
 }
 
-/// A fault by its own words alone.
-#[derive(Debug, thiserror::Error)]
-#[error("{0}")]
-struct Unquoted(String);
-
 /// The start of a caller's text.
 pub(crate) fn shown(text: &str) -> String {
     match text.char_indices().nth(SHOWN_MAX_CHARS) {
         Some((cut, _)) => format!("{}…", &text[..cut]),
         None => text.to_owned(),
     }
-}
-
-/// An error with all its sources, in one line.
-fn chain(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut next = error.source();
-    while let Some(source) = next {
-        text.push_str(": ");
-        text.push_str(&source.to_string());
-        next = source.source();
-    }
-    text
 }

@@ -8,18 +8,18 @@ use axum::{
 use ledger::ReviewId;
 
 use crate::{
-    Api,
     id::Id,
     problem::{Problem, ProblemKind},
+    router::Shared,
 };
 
 /// `GET /v1/reviews/{id}`.
 pub(crate) async fn get_review(
-    State(api): State<Arc<Api>>,
+    State(shared): State<Arc<Shared>>,
     Id(id): Id<ReviewId>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let record = api.ledger.review(id).await.map_err(|e| Problem::ledger(&e))?;
+    let record = shared.health.recalled(shared.api.ledger.review(id).await)?;
     let review =
         record.ok_or_else(|| Problem::new(ProblemKind::NoSuchReview, format!("There is no review {id}.")))?.review;
     let (media_type, text) = if wants_markdown(&headers) {

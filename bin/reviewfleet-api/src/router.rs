@@ -15,6 +15,7 @@ use crate::{
     ApiSettings,
     access::{Gate, require_access},
     bounds::{Bounds, answer_panic, keep_bounds},
+    health::Health,
     jobs::{cancel_job, get_job},
     observe::{describe_metrics, observe},
     post::post_review,
@@ -33,6 +34,12 @@ pub struct Api {
     pub settings: ApiSettings,
     /// What `/metrics` answers.
     pub metrics: PrometheusHandle,
+}
+
+/// What all requests share.
+pub(crate) struct Shared {
+    pub(crate) api: Api,
+    pub(crate) health: Health,
 }
 
 /// All routes, each within its bounds.
@@ -60,7 +67,7 @@ pub fn router(api: Api) -> Router {
         .method_not_allowed_fallback(method_not_allowed)
         .layer(CatchPanicLayer::custom(answer_panic))
         .layer(from_fn(observe))
-        .with_state(Arc::new(api))
+        .with_state(Arc::new(Shared { api, health: Health::new() }))
 }
 
 async fn no_such_route() -> Problem {

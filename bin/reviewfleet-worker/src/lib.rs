@@ -25,6 +25,7 @@ pub async fn work(fleet: &Fleet, workshop: &Workshop, stop: CancellationToken) -
 /// A worker process of its own.
 pub async fn run(config: Config, shutdown: Shutdown) -> Result<()> {
     fleet::install_tls();
+    config.check_repositories()?;
     let fleet = Fleet::open(config).await?;
     let workshop = Workshop::new(&fleet.config)?;
     tracing::info!(reviewer = fleet.config.reviewer_line(), "working");

@@ -380,6 +380,9 @@ pub enum ConfigCommand {
     Check {
         /// The file [default: that of --config, else workers.toml]
         file: Option<PathBuf>,
+        /// It is for another machine: do not look for its repositories here
+        #[arg(long)]
+        elsewhere: bool,
     },
 }
 

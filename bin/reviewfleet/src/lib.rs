@@ -74,8 +74,12 @@ async fn execute(Cli { global, command }: Cli) -> Result<()> {
     match &command {
         Command::Completions { shell } => completions(*shell, out),
         Command::Man => manual(out),
-        Command::Config(cli::ConfigCommand::Check { file }) => {
-            commands::config::check(&load(&global, file.as_deref())?, out)
+        Command::Config(cli::ConfigCommand::Check { file, elsewhere }) => {
+            let config = load(&global, file.as_deref())?;
+            if !elsewhere {
+                config.check_repositories()?;
+            }
+            commands::config::check(&config, out)
         }
         Command::Demo(demo) => {
             let (config, shutdown) = prepare(&global)?;

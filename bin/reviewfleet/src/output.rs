@@ -28,16 +28,17 @@ pub struct Output {
 }
 
 impl Output {
-    /// As the command line asks for it.
+    /// As the command line asks for it; so does standard error from then on.
     pub fn new(global: &Global) -> Self {
         let choice = match global.color {
             Colour::Auto => anstream::ColorChoice::Auto,
             Colour::Always => anstream::ColorChoice::Always,
             Colour::Never => anstream::ColorChoice::Never,
         };
+        choice.write_global();
         let stdout = io::stdout();
         let terminal = stdout.is_terminal();
-        Self { out: Box::new(anstream::AutoStream::new(stdout, choice)), json: global.json, terminal }
+        Self { out: Box::new(anstream::AutoStream::auto(stdout)), json: global.json, terminal }
     }
 
     /// Whether JSON was asked for.

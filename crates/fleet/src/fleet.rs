@@ -71,8 +71,8 @@ pub enum OpenError {
 }
 
 impl Fleet {
-    /// Opens the stores for a process that serves or works: makes what is not there yet, and sets the queues and limits
-    /// of the configuration. A limit that an operator has set meanwhile gives way to the configured one.
+    /// Opens the stores for a process that serves or works: makes what is not there yet, and applies the queues and limits
+    /// of the configuration. A limit that an operator has set holds until the configured one changes.
     pub async fn open(config: Config) -> Result<Self, OpenError> {
         make_private_folder(&config.store.data_dir)?;
         let fleet = Self::connect(config).await?;
@@ -98,10 +98,10 @@ impl Fleet {
 
     async fn define_queues(&self) -> Result<(), StoreError> {
         for (name, queue) in &self.config.queues {
-            self.queue.define_queue(name, Some(queue.limit)).await?;
+            self.queue.configure_limit(&LimitTarget::Queue(name.clone()), Some(queue.limit)).await?;
             for (class, limit) in &queue.limits {
                 let target = LimitTarget::Class(name.clone(), class.clone());
-                self.queue.set_limit(&target, Some(*limit)).await?;
+                self.queue.configure_limit(&target, Some(*limit)).await?;
             }
             for (class, throttle) in &queue.throttles {
                 self.queue.set_throttle(name, class, Some((*throttle).into())).await?;

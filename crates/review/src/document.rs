@@ -1,7 +1,7 @@
 use std::fmt::Write;
 
 use crate::{
-    Finding, PROMPT_VERSION, Placement, Review, ReviewedBy, Summary, comment_markdown,
+    Finding, PROMPT_VERSION, Placement, Review, Summary, comment_markdown,
     markdown::{code, harmless, printable},
     summary_markdown,
 };
@@ -10,20 +10,21 @@ use crate::{
 pub fn markdown(review: &Review) -> String {
     let skipped: Vec<_> = review.skipped.iter().map(|s| (s.path.clone(), s.reason.to_string())).collect();
     let notes: Vec<String> = review.notes.iter().map(ToString::to_string).collect();
-    let model = match &review.reviewer {
-        ReviewedBy::Rules => None,
-        by @ ReviewedBy::Model { .. } => Some(by.to_string()),
+    let reviewer = review.reviewer.to_string();
+    let model = match &review.without_model {
+        Some(why) => Err(why),
+        None => Ok(reviewer.as_str()),
     };
     let mut text = summary_markdown(&Summary {
         title: &review.pull_request.title,
         head: &review.pull_request.head,
         config: PROMPT_VERSION,
-        model: model.as_deref(),
+        model,
         findings: &review.findings,
         skipped: &skipped,
         notes: &notes,
     });
-    if model.is_some() && !review.summary.is_empty() {
+    if model.is_ok() && !review.summary.is_empty() {
         text.push_str("\n### Summary\n\n");
         text.push_str(&harmless(&printable(&review.summary)));
         text.push('\n');

@@ -21,6 +21,7 @@ mod rules;
 mod secrets;
 mod triage;
 mod verify;
+mod without_model;
 
 pub mod diff;
 pub mod model;
@@ -46,3 +47,4 @@ pub use rules::{RULES, RuleInfo, review_by_rules};
 pub use secrets::{Redacted, redact};
 pub use triage::{Complexity, GlobError, Limits, PathGlobs, SkipReason, Skipped, Triage, TriageSettings, triage};
 pub use verify::{DropReason, Verified, VerifySettings, verify};
+pub use without_model::{ModelFailure, SilentModel, WithoutModel};

@@ -139,6 +139,7 @@ impl Reviewer {
         let mut review = Review {
             pull_request,
             reviewer: generated.reviewer,
+            without_model: generated.without_model,
             summary: generated.summary,
             size: ChangeSize { files, changed_lines, complexity },
             findings,
@@ -167,9 +168,6 @@ fn without_secrets(pull_request: PullRequest) -> PullRequest {
 
 /// The summary of a review whose author gave none.
 fn counted(review: &Review) -> String {
-    if review.findings.is_empty() {
-        return "No findings.".to_owned();
-    }
     let counts: Vec<String> = Severity::ALL
         .into_iter()
         .rev()
@@ -177,5 +175,17 @@ fn counted(review: &Review) -> String {
         .filter(|(_, count)| *count > 0)
         .map(|(severity, count)| format!("{count} {severity}"))
         .collect();
-    format!("Findings: {}.", counts.join(", "))
+    let counts = counts.join(", ");
+    match &review.without_model {
+        None if counts.is_empty() => "No findings.".to_owned(),
+        None => format!("Findings: {counts}."),
+        // The rules know little: that they have found nothing must not be read as a change without faults.
+        Some(why) => {
+            let found = if counts.is_empty() { "nothing" } else { &counts };
+            format!("No language model has read this change: {why}. The built-in rules alone have found {found}.")
+        }
+    }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,7 +1,7 @@
 //! Findings and their summary as Markdown for a forge.
 
 use crate::{
-    CommitId, Finding, Placement, Severity, Source,
+    CommitId, Finding, Placement, Severity, Source, WithoutModel,
     diff::RepoPath,
     markdown::{code, fenced, one_line},
 };
@@ -24,8 +24,8 @@ pub struct Summary<'a> {
     pub head: &'a CommitId,
     /// Digest of the settings that the review was made with.
     pub config: &'a str,
-    /// The model that reviewed; `None` when the built-in rules were alone.
-    pub model: Option<&'a str>,
+    /// The model that reviewed, or why the built-in rules were alone.
+    pub model: Result<&'a str, &'a WithoutModel>,
     /// All findings; those of [`Placement::Body`] are shown whole, the others counted.
     pub findings: &'a [Finding],
     /// What was not reviewed, and why.
@@ -58,7 +58,7 @@ pub fn comment_markdown(finding: &Finding) -> String {
 pub fn summary_markdown(summary: &Summary<'_>) -> String {
     let mut page = Page::new(marker(summary.head, summary.config));
     page.push(&format!("\n## {}\n", one_line(&format!("Review of {}", summary.title), LINE_CHARS_MAX)));
-    page.push(&format!("\n{}\n\n{}\n", reviewers(summary), counts(summary.findings)));
+    page.push(&format!("\n{}\n\n{}\n", reviewers(summary), counts(summary)));
     let notes = summary.notes.iter().map(|n| format!("\n> {}\n", one_line(n, LINE_CHARS_MAX)));
     let notes_cut = page.section("", notes);
     let in_body = summary.findings.iter().filter(|f| f.placement == Placement::Body);
@@ -126,16 +126,21 @@ impl Page {
 fn reviewers(summary: &Summary<'_>) -> String {
     let head = code(summary.head.short());
     match summary.model {
-        Some(model) => format!("{head} was reviewed by the model {} and the built-in rules.", code(model)),
-        None => format!("{head} was reviewed by the built-in rules alone: no language model took part."),
+        Ok(model) => format!("{head} was reviewed by the model {} and the built-in rules.", code(model)),
+        Err(why) => format!(
+            "{head} was reviewed by the built-in rules alone. **No language model has read it:** {}.",
+            one_line(&why.to_string(), LINE_CHARS_MAX)
+        ),
     }
 }
 
-fn counts(findings: &[Finding]) -> String {
+fn counts(summary: &Summary<'_>) -> String {
+    let findings = summary.findings;
     let count = |severity| findings.iter().filter(|f| f.severity == severity).count();
     let counts = Severity::ALL.iter().rev().map(|s| (count(*s), s)).filter(|(n, _)| *n > 0);
     let counts: Vec<_> = counts.map(|(n, s)| format!("{n} {s}")).collect();
     match findings.len() {
+        0 if summary.model.is_err() => "The built-in rules have found nothing.".to_owned(),
         0 => "No findings.".to_owned(),
         1 => format!("**1 finding:** {}.", counts.join(", ")),
         n => format!("**{n} findings:** {}.", counts.join(", ")),
@@ -175,8 +180,10 @@ mod tests {
     }
 
     fn summary<'a>(head: &'a CommitId, findings: &'a [Finding]) -> Summary<'a> {
-        Summary { title: "Add <b> by @me", head, config: "c1", model: None, findings, skipped: &[], notes: &[] }
+        Summary { title: "Add <b> by @me", head, config: "c1", model: Err(&ALONE), findings, skipped: &[], notes: &[] }
     }
+
+    const ALONE: WithoutModel = WithoutModel::NotConfigured;
 
     fn head() -> CommitId {
         "0123456789abcdef0123456789abcdef01234567".parse().unwrap()
@@ -204,8 +211,12 @@ mod tests {
     fn the_rules_are_never_passed_off_as_a_model() {
         let head = head();
         let alone = summary_markdown(&summary(&head, &[]));
-        assert!(alone.contains("`0123456789` was reviewed by the built-in rules alone: no language model took part."));
-        let with = summary_markdown(&Summary { model: Some("gemini`x"), ..summary(&head, &[]) });
+        assert!(alone.contains(
+            "`0123456789` was reviewed by the built-in rules alone. **No language model has read it:** none is configured \
+             for it.\n\nThe built-in rules have found nothing.\n"
+        ));
+        let with = summary_markdown(&Summary { model: Ok("gemini`x"), ..summary(&head, &[]) });
+        assert!(with.contains("\n\nNo findings.\n"), "{with}");
         assert!(with.contains("by the model ``gemini`x`` and the built-in rules."), "{with}");
     }
 
@@ -220,7 +231,8 @@ mod tests {
             text,
             "<!-- reviewfleet:sha=0123456789abcdef0123456789abcdef01234567 config=c1 -->\n\
              ## Review of Add &lt;b> by @\u{200B}me\n\n\
-             `0123456789` was reviewed by the built-in rules alone: no language model took part.\n\n\
+             `0123456789` was reviewed by the built-in rules alone. **No language model has read it:** none is configured \
+             for it.\n\n\
              **2 findings:** 2 minor.\n\n\
              > The model did not answer: #\u{200B}1 &lt;x>\n\n\
              ### Not at a line of the diff\n\n\

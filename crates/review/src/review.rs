@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     Complexity, DraftFinding, DropReason, Finding, Micros, PullRequest, Severity, Skipped, Snippet, SnippetReason,
-    TokenUsage, diff::RepoPath,
+    TokenUsage, WithoutModel, diff::RepoPath,
 };
 
 /// A finished review: what the ledger keeps and a forge publishes.
@@ -14,6 +14,9 @@ pub struct Review {
     pub pull_request: PullRequest,
     /// Who has read it.
     pub reviewer: ReviewedBy,
+    /// Why no model has read it; `None` when one has. The summary says so too.
+    #[serde(default)]
+    pub without_model: Option<WithoutModel>,
     /// In a few sentences; the model's words, or the rule reviewer's count.
     pub summary: String,
     /// How much there was to read.

@@ -1,5 +1,5 @@
 use job::{ConcurrencyKey, LimitClass, QueueName};
-use store::{LimitTarget, PauseTarget, StoreError};
+use store::{LimitTarget, NO_KEY_IS_CONFIGURED, PauseTarget, StoreError};
 
 use crate::{lanes, queue::Shared, queues::Queues, sql, write::Write};
 
@@ -14,6 +14,31 @@ pub(crate) async fn define_queue(shared: &Shared, queue: &QueueName, limit: Opti
     sqlx::query(sql::QUEUE_DEFINE).bind(queue.as_str()).bind(limit).execute(write.connection()).await.map_err(fault)?;
     write.became_ready();
     write.commit().await
+}
+
+pub(crate) async fn configure_limit(
+    shared: &Shared,
+    target: &LimitTarget,
+    limit: Option<u32>,
+) -> Result<(), StoreError> {
+    let mut write = Write::begin(shared, "configure a limit").await?;
+    let fault = write.fault();
+    match target {
+        LimitTarget::Queue(queue) => {
+            let configure = sqlx::query(sql::QUEUE_CONFIGURE).bind(queue.as_str()).bind(limit);
+            configure.execute(write.connection()).await.map_err(fault)?;
+            write.became_ready();
+            write.commit().await
+        }
+        LimitTarget::Class(queue, class) => {
+            let id = Queues::load(&mut write).await?.id(queue)?;
+            let configure = sqlx::query(sql::CLASS_CONFIGURE).bind(id).bind(class.as_str()).bind(limit);
+            let changed = configure.execute(write.connection()).await.map_err(fault)?.rows_affected() > 0;
+            write.commit().await?;
+            if changed { fill_queue(shared, id).await } else { Ok(()) }
+        }
+        LimitTarget::Key(..) => Err(StoreError::Invalid(NO_KEY_IS_CONFIGURED.to_owned())),
+    }
 }
 
 pub(crate) async fn pause(shared: &Shared, target: &PauseTarget) -> Result<(), StoreError> {

@@ -12,6 +12,7 @@ mod codes;
 mod cron;
 mod enqueue;
 mod error;
+mod file;
 mod groups;
 mod json;
 mod lanes;
@@ -21,6 +22,7 @@ mod open;
 mod operate;
 #[cfg(test)]
 mod plans;
+mod probe;
 mod prune;
 mod queue;
 mod queues;

@@ -8,7 +8,10 @@ use sqlx::{
 use store::StoreError;
 use tokio::time::Instant;
 
-use crate::error::{fault, is_busy, is_not_a_database};
+use crate::{
+    error::{damage, fault, is_busy, is_not_a_database},
+    file::OpenedFile,
+};
 
 /// "rfq1": marks the file as this program's queue. Written by the first migration.
 const APPLICATION_ID: i64 = 0x7266_7131;
@@ -27,7 +30,10 @@ const CHECKPOINT_PAGES: u32 = 8000;
 const RETRY: Duration = Duration::from_millis(20);
 
 /// Opens the file with one connection that writes and some that read.
-pub(crate) async fn open(path: &Path, busy_timeout: Duration) -> Result<(SqlitePool, SqlitePool), StoreError> {
+pub(crate) async fn open(
+    path: &Path,
+    busy_timeout: Duration,
+) -> Result<(SqlitePool, SqlitePool, OpenedFile), StoreError> {
     let options = SqliteConnectOptions::new()
         .filename(path)
         .busy_timeout(busy_timeout)
@@ -45,11 +51,16 @@ pub(crate) async fn open(path: &Path, busy_timeout: Duration) -> Result<(SqliteP
     migrate(path, &mut connection).await?;
     connection.close().await.map_err(fault("close the queue's file"))?;
     let reading = options.pragma("query_only", "on");
-    Ok((pool(writing, 1).await?, pool(reading, READERS_MAX).await?))
+    let (writer, readers) = (pool(writing, 1).await?, pool(reading, READERS_MAX).await?);
+    let file = OpenedFile::of(path).map_err(|error| fault("open the queue's file")(error.into()))?;
+    Ok((writer, readers, file))
 }
 
 async fn pool(options: SqliteConnectOptions, connections: u32) -> Result<SqlitePool, StoreError> {
     SqlitePoolOptions::new()
+        // A fault such as a full disk makes SQLite roll back by itself. sqlx's own rollback then finds no transaction and
+        // fails, and from there on sqlx takes the connection for one in a transaction, in which no other can begin.
+        .after_release(|connection, _| Box::pin(is_free(connection)))
         .max_connections(connections)
         .min_connections(1)
         .idle_timeout(None)
@@ -59,6 +70,15 @@ async fn pool(options: SqliteConnectOptions, connections: u32) -> Result<SqliteP
         .connect_with(options)
         .await
         .map_err(fault("open the queue's file"))
+}
+
+/// Whether a connection that is given back has no transaction open; one that has is closed, and made anew when it is needed.
+async fn is_free(connection: &mut SqliteConnection) -> Result<bool, sqlx::Error> {
+    if connection.is_in_transaction() {
+        // Answered after the rollback that dropping a transaction has begun.
+        connection.ping().await?;
+    }
+    Ok(!connection.is_in_transaction())
 }
 
 async fn connect(
@@ -77,10 +97,14 @@ async fn connect(
 }
 
 fn opening(path: &Path, error: sqlx::Error) -> StoreError {
+    let path = path.display();
     if is_not_a_database(&error) {
-        return StoreError::Schema(format!("{} is not a SQLite database", path.display()));
+        return StoreError::Schema(format!("{path} is not a SQLite database"));
     }
-    fault("open the queue's file")(error)
+    match damage(&error) {
+        Some(why) => StoreError::Schema(format!("{path} is damaged ({why}): restore it from a backup")),
+        None => fault("open the queue's file")(error),
+    }
 }
 
 /// Applies what the file lacks, all or nothing, while no other process can.
@@ -112,25 +136,29 @@ fn migrator() -> Migrator {
     };
     Migrator::with_migrations(vec![
         step(1, "queue", include_str!("../../../migrations/sqlite/0001_queue.sql")),
+        step(2, "readiness and limits", include_str!("../../../migrations/sqlite/0002_readiness_and_limits.sql")),
         step(3, "contract", include_str!("../../../migrations/sqlite/0003_contract.sql")),
     ])
 }
 
 fn not_migrated(path: &Path, migrator: &Migrator, error: MigrateError) -> StoreError {
-    let path = path.display();
+    let shown = path.display();
     match error {
         MigrateError::VersionMissing(found) => {
             let known = migrator.iter().map(|step| step.version).max().unwrap_or(0);
             StoreError::Schema(format!(
-                "{path} has schema version {found}, and this program knows versions up to {known}: use the newer program"
+                "{shown} has schema version {found}, and this program knows versions up to {known}: use the newer program"
             ))
         }
         MigrateError::VersionMismatch(version) => StoreError::Schema(format!(
-            "{path} has a schema version {version} that differs from this program's: it was made by a changed program"
+            "{shown} has a schema version {version} that differs from this program's: it was made by a changed program"
         )),
+        MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _) if damage(&error).is_some() => {
+            opening(path, error)
+        }
         MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _) => {
             fault("migrate the queue's file")(error)
         }
-        other => StoreError::Schema(format!("{path} cannot be migrated: {other}")),
+        other => StoreError::Schema(format!("{shown} cannot be migrated: {other}")),
     }
 }

@@ -91,7 +91,7 @@ fn walks(plan: &[String]) -> Vec<&String> {
 #[tokio::test]
 async fn hot_statements_reach_their_rows_by_an_index() {
     let dir = tempfile::tempdir().unwrap();
-    let (writer, _) = open::open(&dir.path().join("queue.db"), std::time::Duration::from_secs(5)).await.unwrap();
+    let (writer, ..) = open::open(&dir.path().join("queue.db"), std::time::Duration::from_secs(5)).await.unwrap();
     for statistics in ["none", "of empty tables"] {
         for (statement, parameters) in HOT {
             let plan = plan(&writer, statement, *parameters).await;
@@ -104,7 +104,7 @@ async fn hot_statements_reach_their_rows_by_an_index() {
 #[tokio::test]
 async fn ordered_reads_follow_their_index_and_sort_nothing() {
     let dir = tempfile::tempdir().unwrap();
-    let (writer, _) = open::open(&dir.path().join("queue.db"), std::time::Duration::from_secs(5)).await.unwrap();
+    let (writer, ..) = open::open(&dir.path().join("queue.db"), std::time::Duration::from_secs(5)).await.unwrap();
     for (statement, parameters, index) in [
         (sql::CLAIM_WINDOW, 3, "job_ready (queue=?)"),
         (sql::DUE, 3, "job_due (queue=? AND run_at<?)"),

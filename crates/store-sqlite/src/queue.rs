@@ -18,10 +18,11 @@ use store::{
 use tokio::sync::watch;
 
 use crate::{
-    Clock, admin, cancel, claim, cron, enqueue, error::share, groups, maintain, open, operate, prune, renew, settle,
-    stats, throttle, view, write::Write,
+    Clock, admin, cancel, claim, cron, enqueue, error::share, file::OpenedFile, groups, maintain, open, operate, probe,
+    prune, renew, settle, stats, throttle, view, write::Write,
 };
 
+const CALL_SECONDS: &str = "reviewfleet_store_call_seconds";
 /// Callers whose jobs or settlements one transaction takes.
 const JOIN_MAX: usize = 256;
 /// Callers that wait beside the transaction in flight; further ones wait to be let in.
@@ -60,11 +61,25 @@ pub(crate) struct Shared {
     /// One connection: `SQLite` has one writer at a time, and waiting here is fairer and cheaper than polling its lock.
     pub(crate) writer: SqlitePool,
     pub(crate) readers: SqlitePool,
+    pub(crate) file: OpenedFile,
     pub(crate) clock: Clock,
     pub(crate) max_wait: Duration,
     pub(crate) wake: watch::Sender<()>,
     /// The queue and key after which the next maintenance pass begins.
     pub(crate) unpark_from: Mutex<(i64, String)>,
+}
+
+impl Shared {
+    pub(crate) fn new(
+        writer: SqlitePool,
+        readers: SqlitePool,
+        file: OpenedFile,
+        clock: Clock,
+        max_wait: Duration,
+    ) -> Self {
+        let (wake, unpark_from) = (watch::Sender::new(()), Mutex::default());
+        Self { writer, readers, file, clock, max_wait, wake, unpark_from }
+    }
 }
 
 impl SqliteQueue {
@@ -73,15 +88,9 @@ impl SqliteQueue {
     /// Fails with [`StoreError::Schema`] when the file is no queue of this program or a newer one's, and with
     /// [`StoreError::Unavailable`] when it cannot be read or written.
     pub async fn open(path: impl AsRef<Path>, options: Options) -> Result<Self, StoreError> {
-        let (writer, readers) = open::open(path.as_ref(), options.busy_timeout).await?;
-        let shared = Arc::new(Shared {
-            writer,
-            readers,
-            clock: options.clock,
-            max_wait: options.max_wait,
-            wake: watch::Sender::new(()),
-            unpark_from: Mutex::default(),
-        });
+        describe_metrics();
+        let (writer, readers, file) = open::open(path.as_ref(), options.busy_timeout).await?;
+        let shared = Arc::new(Shared::new(writer, readers, file, options.clock, options.max_wait));
         let (for_enqueues, for_settlements) = (shared.clone(), shared.clone());
         Ok(Self {
             shared,
@@ -134,12 +143,16 @@ fn shutting_down(error: store::GroupCommitError) -> StoreError {
     StoreError::Unavailable { what: "a joined transaction", source: Box::new(error) }
 }
 
+/// Says in `/metrics` what the metric of this crate means.
+fn describe_metrics() {
+    metrics::describe_histogram!(CALL_SECONDS, metrics::Unit::Seconds, "Time of a call to the queue's store, by call.");
+}
+
 /// Measures a call to the store.
 async fn timed<T>(call: &'static str, work: impl Future<Output = T>) -> T {
     let start = Instant::now();
     let done = work.await;
-    metrics::histogram!("reviewfleet_store_call_seconds", "backend" => "sqlite", "call" => call)
-        .record(start.elapsed().as_secs_f64());
+    metrics::histogram!(CALL_SECONDS, "backend" => "sqlite", "call" => call).record(start.elapsed().as_secs_f64());
     done
 }
 
@@ -198,12 +211,20 @@ impl QueueStore for SqliteQueue {
     async fn stats(&self) -> Result<Vec<QueueStats>, StoreError> {
         timed("stats", stats::stats(&self.shared)).await
     }
+
+    async fn probe(&self) -> Result<(), StoreError> {
+        timed("probe", probe::probe(&self.shared)).await
+    }
 }
 
 #[async_trait]
 impl QueueAdmin for SqliteQueue {
     async fn define_queue(&self, queue: &QueueName, limit: Option<u32>) -> Result<(), StoreError> {
         timed("define_queue", admin::define_queue(&self.shared, queue, limit)).await
+    }
+
+    async fn configure_limit(&self, target: &LimitTarget, limit: Option<u32>) -> Result<(), StoreError> {
+        timed("configure_limit", admin::configure_limit(&self.shared, target, limit)).await
     }
 
     async fn get(&self, id: JobId) -> Result<Option<JobView>, StoreError> {

@@ -4,7 +4,12 @@ use serde::Serialize;
 use sqlx::{Sqlite, SqliteConnection, Transaction, sqlite::SqliteRow};
 use store::StoreError;
 
-use crate::{error::fault, json, queue::Shared, sql};
+use crate::{
+    error::{committing, undone},
+    json,
+    queue::Shared,
+    sql,
+};
 
 /// One writing transaction. It holds the file's only write lock from its first statement, so that what it reads stays
 /// true until it commits: limits, turns and unique keys are decided in it without any other lock.
@@ -20,13 +25,14 @@ pub(crate) struct Write<'a> {
 
 impl<'a> Write<'a> {
     pub(crate) async fn begin(shared: &'a Shared, what: &'static str) -> Result<Self, StoreError> {
-        let tx = shared.writer.begin_with("BEGIN IMMEDIATE").await.map_err(fault(what))?;
+        shared.file.check(what)?;
+        let tx = shared.writer.begin_with("BEGIN IMMEDIATE").await.map_err(undone(what))?;
         Ok(Self { tx, shared, what, now_ms: shared.clock.now_ms(), woke: false })
     }
 
     /// Makes all of it durable, then wakes who waits for work.
     pub(crate) async fn commit(self) -> Result<(), StoreError> {
-        self.tx.commit().await.map_err(fault(self.what))?;
+        self.tx.commit().await.map_err(committing(self.what))?;
         if self.woke {
             self.shared.wake.send_replace(());
         }
@@ -46,9 +52,9 @@ impl<'a> Write<'a> {
         &mut self.tx
     }
 
-    /// Makes the seam's error of a fault in this transaction.
+    /// Makes the seam's error of a fault in this transaction, which then is rolled back.
     pub(crate) fn fault(&self) -> impl Fn(sqlx::Error) -> StoreError + use<> {
-        fault(self.what)
+        undone(self.what)
     }
 
     /// Runs a statement on a batch; answers how many rows it has changed. An empty batch costs nothing.

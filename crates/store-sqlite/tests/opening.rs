@@ -44,6 +44,33 @@ async fn a_file_with_a_newer_schema_is_left_alone() {
 }
 
 #[tokio::test]
+async fn a_file_of_the_first_version_is_brought_up_to_date_with_what_it_holds() {
+    let dir = tempdir().unwrap();
+    let path = dir.path().join("queue.db");
+    let review = QueueName::new("review").unwrap();
+    let queue = open(&path).await.unwrap();
+    queue.define_queue(&review, Some(7)).await.unwrap();
+    queue.enqueue(&[Bed::job()]).await.unwrap();
+    queue.close().await;
+    // What the second version has added.
+    for undo in [
+        "DROP TABLE probe",
+        "ALTER TABLE queue DROP COLUMN configured",
+        "ALTER TABLE limit_class DROP COLUMN configured",
+        "DELETE FROM _sqlx_migrations WHERE version = 2",
+    ] {
+        run(&path, undo).await;
+    }
+    let queue = open(&path).await.unwrap();
+    queue.probe().await.unwrap();
+    let stats = queue.stats().await.unwrap();
+    assert_eq!((stats[0].limit, stats[0].ready), (Some(7), 1));
+    let target = store::LimitTarget::Queue(review);
+    queue.configure_limit(&target, Some(9)).await.unwrap();
+    assert_eq!(queue.stats().await.unwrap()[0].limit, Some(9), "nothing is known to have been configured before");
+}
+
+#[tokio::test]
 async fn a_file_whose_schema_was_changed_is_refused() {
     let dir = tempdir().unwrap();
     let path = dir.path().join("queue.db");
@@ -121,6 +148,31 @@ async fn a_file_that_another_process_keeps_locked_is_unavailable_and_unchanged()
     }
     assert_eq!(queue.stats().await.unwrap()[0].ready, 0, "reading goes on");
     lock.rollback().await.unwrap();
+    assert_eq!(queue.enqueue(&[Bed::job()]).await.unwrap(), [Enqueued::Inserted]);
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn nothing_is_stored_in_a_file_that_is_gone_or_replaced() {
+    let dir = tempdir().unwrap();
+    let (path, other) = (dir.path().join("queue.db"), dir.path().join("other.db"));
+    let queue = open(&path).await.unwrap();
+    queue.define_queue(&QueueName::new("review").unwrap(), None).await.unwrap();
+    open(&other).await.unwrap().close().await;
+    queue.probe().await.unwrap();
+    let aside = dir.path().join("aside.db");
+    fs::rename(&path, &aside).unwrap();
+    for replaced in [false, true] {
+        if replaced {
+            fs::rename(&other, &path).unwrap();
+        }
+        for refused in [queue.probe().await, queue.enqueue(&[Bed::job()]).await.map(drop)] {
+            let fault = refused.unwrap_err();
+            assert!(fault.is_undone() && fault.is_transient(), "{fault:?}");
+            assert!(store::chain(&fault).contains("queue.db is gone or is another file"), "{}", store::chain(&fault));
+        }
+    }
+    fs::rename(&aside, &path).unwrap();
     assert_eq!(queue.enqueue(&[Bed::job()]).await.unwrap(), [Enqueued::Inserted]);
 }
 

@@ -11,11 +11,29 @@ use crate::{CronEntry, CronView, JobFilter, PruneFilter, QueueSettings, ReplayFi
 /// Most jobs one page of a list has.
 pub const PAGE_MAX: usize = 500;
 
+/// Why [`QueueAdmin::configure_limit`] refuses a key.
+pub const NO_KEY_IS_CONFIGURED: &str =
+    "the limit of a key is an operator's to set: the configuration has those of queues and classes";
+
 /// What an operator does to a queue.
 #[async_trait]
 pub trait QueueAdmin: Send + Sync {
     /// Makes sure that the queue exists and has this limit of leased jobs (`None`: no limit).
     async fn define_queue(&self, queue: &QueueName, limit: Option<u32>) -> Result<(), StoreError>;
+
+    /// Applies a limit of the configuration, as every process does when it starts: it takes effect only where it is not
+    /// the one that was configured last, so that what [`QueueAdmin::set_limit`] has set since holds until the
+    /// configuration changes. A queue that is not there is made; a key has no configured limit
+    /// ([`StoreError::Invalid`]).
+    ///
+    /// A backend that does not remember what was configured sets the limit each time.
+    async fn configure_limit(&self, target: &LimitTarget, limit: Option<u32>) -> Result<(), StoreError> {
+        match target {
+            LimitTarget::Queue(queue) => self.define_queue(queue, limit).await,
+            LimitTarget::Class(..) => self.set_limit(target, limit).await,
+            LimitTarget::Key(..) => Err(StoreError::Invalid(NO_KEY_IS_CONFIGURED.to_owned())),
+        }
+    }
 
     /// One job with all that is known of it, finished ones included.
     async fn get(&self, id: JobId) -> Result<Option<JobView>, StoreError>;

@@ -1,3 +1,5 @@
+use std::error::Error;
+
 /// Why a backend did not answer. Whether it is worth another try decides what the caller does.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
@@ -8,7 +10,7 @@ pub enum StoreError {
         what: &'static str,
         /// The backend's own fault.
         #[source]
-        source: Box<dyn std::error::Error + Send + Sync>,
+        source: Box<dyn Error + Send + Sync>,
     },
     /// The request cannot be served as it is.
     #[error("{0}")]
@@ -23,7 +25,7 @@ pub enum StoreError {
         what: &'static str,
         /// Why it is unreadable.
         #[source]
-        source: Box<dyn std::error::Error + Send + Sync>,
+        source: Box<dyn Error + Send + Sync>,
     },
 }
 
@@ -31,5 +33,41 @@ impl StoreError {
     /// Whether the same call may succeed later.
     pub const fn is_transient(&self) -> bool {
         matches!(self, Self::Unavailable { .. })
+    }
+
+    /// [`StoreError::Unavailable`], where the backend knows that the call has changed nothing and never will: a full disk
+    /// rather than a lost answer.
+    pub fn undone(what: &'static str, source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        Self::Unavailable { what, source: Box::new(Undone(source.into())) }
+    }
+
+    /// Whether the call has surely changed nothing, so that nobody need ask what became of it. `false`: it is not known.
+    pub fn is_undone(&self) -> bool {
+        match self {
+            Self::Unavailable { source, .. } => source.is::<Undone>(),
+            Self::Invalid(_) | Self::Schema(_) => true,
+            Self::Corrupt { .. } => false,
+        }
+    }
+}
+
+/// Marks the source of a fault that has changed nothing. Says what that says.
+#[derive(Debug, thiserror::Error)]
+#[error(transparent)]
+struct Undone(Box<dyn Error + Send + Sync>);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::chain;
+
+    #[test]
+    fn a_fault_that_changed_nothing_is_known_as_such_and_says_the_same() {
+        let full = || std::io::Error::other(std::fmt::Error);
+        let lost = StoreError::Unavailable { what: "claim", source: Box::new(full()) };
+        let undone = StoreError::undone("claim", full());
+        assert!(undone.is_undone() && !lost.is_undone());
+        assert!(undone.is_transient());
+        assert_eq!(chain(&undone), chain(&lost));
     }
 }

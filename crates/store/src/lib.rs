@@ -6,6 +6,7 @@
 mod admin;
 mod cron;
 mod error;
+mod faults;
 mod filter;
 mod group;
 mod lease;
@@ -13,9 +14,10 @@ mod queue;
 mod settings;
 mod stats;
 
-pub use admin::{JobPage, JobView, LimitTarget, PAGE_MAX, PauseTarget, QueueAdmin, Retried};
+pub use admin::{JobPage, JobView, LimitTarget, NO_KEY_IS_CONFIGURED, PAGE_MAX, PauseTarget, QueueAdmin, Retried};
 pub use cron::{CRON_MAX, CronEntry, CronView};
 pub use error::StoreError;
+pub use faults::{Faults, chain};
 pub use filter::{JobFilter, PruneFilter, ReplayFilter};
 pub use group::{GroupCommit, GroupCommitError};
 pub use lease::{LeaseRef, LeasedJob, Renewal, Settled, Settlement};

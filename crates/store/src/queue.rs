@@ -65,6 +65,12 @@ pub trait QueueStore: Send + Sync {
 
     /// The depth of every queue.
     async fn stats(&self) -> Result<Vec<QueueStats>, StoreError>;
+
+    /// Whether a job could be stored durably now. May cost a durable write of bounded size, so that callers ask seldom. A
+    /// backend that has no better answer says whether it can be read.
+    async fn probe(&self) -> Result<(), StoreError> {
+        self.stats().await.map(drop)
+    }
 }
 
 /// Tells idle workers of new work. A wake-up may be lost: polling alone is correct.

@@ -9,8 +9,8 @@ use tokio::{
 use crate::{
     backoff::{Backoff, at_least_of},
     execute::Delivery,
-    faults::Op,
     metric,
+    op::Op,
     shared::{CALL_MAX, Shared, new_claim_id},
 };
 
@@ -84,8 +84,8 @@ impl Claimer {
     }
 
     /// Claims, repeating the call under the same id until it is answered: the answer may have been lost after the jobs
-    /// were leased. That holds at a stop too, since jobs that nobody knows of would each be charged with a crash; so
-    /// `None` comes only once the drain is over.
+    /// were leased. That holds at a stop too, since jobs that nobody knows of would each be charged with a crash: then
+    /// `None` comes only once the drain is over, but at once where every try has surely changed nothing, as on a full disk.
     async fn claim(&self, max: usize) -> Option<Claimed> {
         let options = &self.shared.options;
         let request = ClaimRequest {
@@ -97,14 +97,19 @@ impl Claimer {
         };
         let mut backoff = Backoff::new();
         let answered = async {
+            let mut all_undone = true;
             loop {
                 match self.shared.call(Op::Claim, CALL_MAX, self.shared.store.claim(&request)).await {
-                    Ok(claimed) => return claimed,
-                    Err(_) => sleep(backoff.next()).await,
+                    Ok(claimed) => return Some(claimed),
+                    Err(error) => all_undone &= error.is_undone(),
                 }
+                if all_undone && self.shared.stop.is_cancelled() {
+                    return None;
+                }
+                self.shared.pause(backoff.next()).await;
             }
         };
-        self.shared.abandon.run_until_cancelled(answered).await
+        self.shared.abandon.run_until_cancelled(answered).await.flatten()
     }
 
     async fn deliver(&self, jobs: Vec<store::LeasedJob>, mut slots: OwnedSemaphorePermit, until: Instant) {

@@ -9,8 +9,8 @@ use tokio::{
 
 use crate::{
     backoff::{Backoff, at_least_of},
-    faults::Op,
     metric,
+    op::Op,
     settle::Ending,
     shared::{CALL_MAX, Shared, new_claim_id},
 };

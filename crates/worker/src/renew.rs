@@ -8,7 +8,7 @@ use tokio::{
 
 use crate::{
     backoff::{Backoff, at_least_of},
-    faults::Op,
+    op::Op,
     shared::{CALL_MAX, Shared},
 };
 
@@ -57,7 +57,7 @@ async fn woken(wakeups: &mut Option<watch::Receiver<()>>, last: Instant) {
 async fn renew_all(shared: &Shared) -> bool {
     let leases = shared.leases.list();
     if leases.is_empty() {
-        shared.faults.clear(Op::Renew);
+        shared.faults.clear(Op::Renew.name());
     }
     let lease = shared.options.lease;
     for leases in leases.chunks(SETTLE_MAX) {

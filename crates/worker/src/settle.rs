@@ -1,18 +1,15 @@
 use std::{sync::Arc, time::Duration};
 
 use job::{QueueName, Transition};
-use store::{Settled, Settlement, StoreError};
-use tokio::{
-    sync::mpsc,
-    time::{Instant, sleep},
-};
+use store::{Settled, Settlement, StoreError, chain};
+use tokio::{sync::mpsc, time::Instant};
 
 use crate::{
     Drained,
     backoff::Backoff,
-    faults::{Op, chain},
     lease::Held,
     metric,
+    op::Op,
     shared::{CALL_MAX, Shared},
 };
 
@@ -66,9 +63,9 @@ async fn flush(shared: &Shared, drained: &mut Drained, mut batch: Vec<Ending>) {
             }
             Err(error) => return batch.iter().for_each(|ending| drained.give_up(ending, &error)),
         }
-        sleep(backoff.next()).await;
+        shared.pause(backoff.next()).await;
     }
-    shared.faults.clear(Op::Settle);
+    shared.faults.clear(Op::Settle.name());
 }
 
 fn is_hopeless(shared: &Shared, ending: &Ending) -> bool {

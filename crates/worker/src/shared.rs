@@ -1,17 +1,15 @@
 use std::{sync::Arc, time::Duration};
 
 use job::{ClaimId, Jitter, Job, Outcome, Transition, decide};
-use store::{QueueBackend, StoreError};
-use tokio::{sync::Notify, time::timeout};
+use store::{Faults, QueueBackend, StoreError};
+use tokio::{
+    sync::Notify,
+    time::{sleep, timeout},
+};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use crate::{
-    Options,
-    backoff::random_bits,
-    faults::{Faults, Op},
-    lease::Leases,
-};
+use crate::{Options, backoff::random_bits, lease::Leases, op::Op};
 
 /// How long the store may take to answer one call. A connection that is cut without a word shows itself by nothing else;
 /// repeating any call is harmless.
@@ -40,7 +38,7 @@ impl Shared {
             store,
             options,
             leases: Arc::default(),
-            faults: Faults::default(),
+            faults: Faults::new("store"),
             stop,
             abandon: CancellationToken::new(),
             ready: Notify::new(),
@@ -57,10 +55,20 @@ impl Shared {
     ) -> Result<T, StoreError> {
         let answer = bounded(op.name(), max, answer).await;
         match &answer {
-            Ok(_) => self.faults.clear(op),
-            Err(error) => self.faults.failed(op, error),
+            Ok(_) => self.faults.clear(op.name()),
+            Err(error) => self.faults.failed(op.name(), error),
         }
         answer
+    }
+
+    /// Waits before the next try at the store. A stop cuts it short once, so that the drain learns at once how things stand.
+    pub(crate) async fn pause(&self, wait: Duration) {
+        if self.stop.is_cancelled() {
+            sleep(wait).await;
+        } else {
+            // Either way it is time for the next try.
+            let _ = timeout(wait, self.stop.cancelled()).await;
+        }
     }
 
     /// What becomes of a job, by its queue's policy.

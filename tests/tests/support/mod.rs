@@ -2,18 +2,26 @@
 
 #![allow(dead_code, unused_imports, reason = "each test binary uses its part of what is here")]
 
+mod exposition;
 mod model;
+mod process;
 mod repo;
 mod service;
+mod settings;
+mod terminal;
 
 use std::{
     path::PathBuf,
     time::{Duration, Instant},
 };
 
+pub use exposition::Exposition;
 pub use model::FakeModel;
-pub use repo::Repo;
-pub use service::{Service, reviewfleet, run};
+pub use process::{KEY, Process, command_of, logged, reviewfleet};
+pub use repo::{Entry, Repo};
+pub use service::{Service, run};
+pub use settings::{asking, configure};
+pub use terminal::run_on_terminal;
 
 /// How long a test waits for what must happen; far beyond what it takes, so that a slow machine does not fail it.
 pub const DEADLINE: Duration = Duration::from_mins(1);

@@ -1,4 +1,5 @@
 use std::{
+    collections::VecDeque,
     io::{BufRead, BufReader, Read, Write},
     net::{TcpListener, TcpStream},
     sync::{
@@ -19,6 +20,8 @@ struct Shared {
     free: Mutex<Option<usize>>,
     opened: Condvar,
     waiting: AtomicUsize,
+    /// HTTP for the first calls, in turn; then for all others.
+    first: Mutex<VecDeque<String>>,
     answer: String,
     requests: Mutex<Vec<String>>,
 }
@@ -29,26 +32,33 @@ const NO_FINDINGS: &str = r#"{"summary":"Adds a function.","findings":[]}"#;
 impl FakeModel {
     /// Answers `free` calls; later ones wait.
     pub fn holding_after(free: usize) -> Self {
-        Self::start(Some(free), &chat(NO_FINDINGS))
+        Self::start(Some(free), VecDeque::new(), &chat(NO_FINDINGS))
     }
 
     /// Answers every call with a completion of this text.
     pub fn writing(text: &str) -> Self {
-        Self::start(None, &chat(text))
+        Self::start(None, VecDeque::new(), &chat(text))
     }
 
     /// Answers every call with these bytes of HTTP.
     pub fn sending(answer: &str) -> Self {
-        Self::start(None, answer)
+        Self::start(None, VecDeque::new(), answer)
     }
 
-    fn start(free: Option<usize>, answer: &str) -> Self {
+    /// Answers so many calls with a fault of the server, and later ones with a completion of this text.
+    pub fn writing_after_faults(faults: usize, text: &str) -> Self {
+        let fault = "HTTP/1.1 500 Oops\r\nContent-Length: 0\r\n\r\n";
+        Self::start(None, vec![fault.to_owned(); faults].into(), &chat(text))
+    }
+
+    fn start(free: Option<usize>, first: VecDeque<String>, answer: &str) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let base_url = format!("http://{}/v1", listener.local_addr().unwrap());
         let shared = Arc::new(Shared {
             free: Mutex::new(free),
             opened: Condvar::new(),
             waiting: AtomicUsize::new(0),
+            first: Mutex::new(first),
             answer: answer.to_owned(),
             requests: Mutex::default(),
         });
@@ -80,6 +90,10 @@ impl FakeModel {
 }
 
 impl Shared {
+    fn next_answer(&self) -> String {
+        self.first.lock().unwrap().pop_front().unwrap_or_else(|| self.answer.clone())
+    }
+
     fn pass(&self) {
         let mut free = self.free.lock().unwrap();
         if *free == Some(0) {
@@ -117,7 +131,7 @@ fn serve(stream: TcpStream, shared: &Shared) {
         } else {
             shared.requests.lock().unwrap().push(body);
             shared.pass();
-            shared.answer.clone()
+            shared.next_answer()
         };
         if stream.write_all(answer.as_bytes()).is_err() {
             return;

@@ -11,7 +11,7 @@ use axum::{
 use jiff::Timestamp;
 use job::JobState;
 
-use crate::support::{Answer, Mood, Service, get, post, review_by, until, with_key};
+use crate::support::{Answer, Mood, Service, delete, get, post, review_by, until, with_key};
 
 fn open(path: &str) -> Request<Body> {
     Request::builder().uri(path).body(Body::empty()).unwrap()
@@ -95,18 +95,85 @@ async fn a_throttled_post_is_told_when_to_come_again() {
     assert_eq!(service.send(post(review_by("carol"))).await.status, StatusCode::ACCEPTED);
 }
 
-#[tokio::test]
+/// Waits until what was found before is looked at anew.
+async fn later() {
+    tokio::time::advance(Duration::from_secs(11)).await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_service_is_ready_only_while_store_and_ledger_answer() {
     let service = Service::start();
-    assert_eq!(service.send(open("/readyz")).await.status, StatusCode::OK);
-    service.queue.set_mood(Mood::Away);
-    service.send(open("/readyz")).await.problem(503, "store-unavailable");
+    let ready = async || service.send(open("/readyz")).await;
+    assert_eq!(ready().await.status, StatusCode::OK);
+    for mood in [Mood::Away, Mood::Full, Mood::Hangs] {
+        service.queue.set_mood(mood);
+        later().await;
+        ready().await.problem(503, "store-unavailable");
+    }
     assert_eq!(service.send(open("/healthz")).await.status, StatusCode::OK);
-    service.queue.set_mood(Mood::Hangs);
+    service.queue.set_mood(Mood::Answers);
+    later().await;
+    *service.ledger.mood.lock().unwrap() = Mood::Away;
+    ready().await.problem(503, "ledger-unavailable");
+    *service.ledger.mood.lock().unwrap() = Mood::Answers;
+    assert_eq!(ready().await.status, StatusCode::OK);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_post_that_is_refused_ends_readiness_at_once() {
+    let service = Service::start();
+    assert_eq!(service.send(open("/readyz")).await.status, StatusCode::OK);
+    service.queue.set_mood(Mood::Full);
+    service.send(post(review_by("alice"))).await.problem(503, "store-unavailable");
     service.send(open("/readyz")).await.problem(503, "store-unavailable");
     service.queue.set_mood(Mood::Answers);
-    *service.ledger.mood.lock().unwrap() = Mood::Away;
-    service.send(open("/readyz")).await.problem(503, "ledger-unavailable");
+    service.post(&review_by("alice")).await;
+    assert_eq!(service.send(open("/readyz")).await.status, StatusCode::OK);
+}
+
+#[tokio::test(start_paused = true)]
+async fn readiness_costs_no_write_where_posts_are_proof_and_few_where_there_are_none() {
+    let service = Service::start();
+    let scrape_for = async |seconds| {
+        for _ in 0..seconds * 10 {
+            service.send(open("/readyz")).await;
+            tokio::time::advance(Duration::from_millis(100)).await;
+        }
+        service.queue.probes()
+    };
+    service.post(&review_by("alice")).await;
+    assert_eq!(scrape_for(9).await, 0, "a post is proof");
+    service.post(&review_by("alice")).await;
+    assert_eq!(scrape_for(2).await, 1, "one that was a duplicate is none");
+    let idle = scrape_for(100).await - 1;
+    assert!((9..=10).contains(&idle), "{idle} probes in 100 s");
+    service.queue.set_mood(Mood::Full);
+    later().await;
+    let full = scrape_for(100).await - 1 - idle;
+    assert!((80..=101).contains(&full), "{full} probes in 100 s");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_full_disk_is_two_lines_in_the_log_however_many_posts_it_refuses() {
+    let log = Log::default();
+    let _guard = log.listen(tracing::Level::INFO);
+    let service = Service::start();
+    let id = service.post(&review_by("alice")).await;
+    service.queue.set_mood(Mood::Full);
+    for user in 0..20 {
+        service.send(post(review_by(&format!("user-{user}")))).await.problem(503, "store-unavailable");
+        assert_eq!(service.send(get(&format!("/v1/jobs/{id}"))).await.status, StatusCode::OK);
+        service.send(open("/readyz")).await.problem(503, "store-unavailable");
+        tokio::time::advance(Duration::from_secs(1)).await;
+    }
+    service.send(delete(&format!("/v1/jobs/{id}"))).await.problem(503, "store-unavailable");
+    assert_eq!(log.lines().len(), 1, "{:?}", log.lines());
+    assert!(log.lines()[0].contains("disk is full"), "{:?}", log.lines());
+    service.queue.set_mood(Mood::Answers);
+    later().await;
+    assert_eq!(service.send(open("/readyz")).await.status, StatusCode::OK);
+    assert_eq!(log.lines().len(), 2, "{:?}", log.lines());
+    assert!(log.lines()[1].contains("the store answers again"), "{:?}", log.lines());
 }
 
 #[tokio::test]
@@ -171,13 +238,27 @@ impl io::Write for Log {
     }
 }
 
+impl Log {
+    /// Takes the lines from this level up, as long as the answer lives.
+    fn listen(&self, level: tracing::Level) -> tracing::subscriber::DefaultGuard {
+        let writer = self.clone();
+        let lines = tracing_subscriber::fmt().with_max_level(level).with_writer(move || writer.clone());
+        tracing::subscriber::set_default(lines.finish())
+    }
+
+    fn text(&self) -> String {
+        String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
+    }
+
+    fn lines(&self) -> Vec<String> {
+        self.text().lines().map(str::to_owned).collect()
+    }
+}
+
 #[tokio::test]
 async fn a_fault_is_logged_under_its_request_and_nothing_that_a_caller_wrote_is() {
     let log = Log::default();
-    let writer = log.clone();
-    let subscriber =
-        tracing_subscriber::fmt().with_max_level(tracing::Level::TRACE).with_writer(move || writer.clone());
-    let _guard = tracing::subscriber::set_default(subscriber.finish());
+    let _guard = log.listen(tracing::Level::TRACE);
 
     let service = Service::start();
     service.post(&review_by("MARKER-user")).await;
@@ -196,7 +277,7 @@ async fn a_fault_is_logged_under_its_request_and_nothing_that_a_caller_wrote_is(
         service.send(request).await;
     }
 
-    let log = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+    let log = log.text();
     let fault = log.lines().find(|line| line.contains("WARN")).unwrap();
     assert!(fault.contains("relay-42") && fault.contains("connection refused"), "{fault}");
     assert!(log.contains("there is no queue review"), "{log}");

@@ -157,6 +157,8 @@ pub enum Mood {
     #[default]
     Answers,
     Away,
+    /// Whatever writes fails; reading goes on.
+    Full,
     /// Not before [`FakeQueue::release`].
     Hangs,
     Panics,
@@ -173,6 +175,7 @@ pub struct FakeQueue {
     pub mood: Mutex<Mood>,
     jobs: Mutex<Jobs>,
     calls: AtomicUsize,
+    probes: AtomicUsize,
     gate: Semaphore,
     changes: watch::Sender<()>,
 }
@@ -183,6 +186,7 @@ impl Default for FakeQueue {
             mood: Mutex::default(),
             jobs: Mutex::default(),
             calls: AtomicUsize::new(0),
+            probes: AtomicUsize::new(0),
             gate: Semaphore::new(0),
             changes: watch::Sender::new(()),
         }
@@ -197,6 +201,11 @@ impl FakeQueue {
     /// How often the API has called.
     pub fn calls(&self) -> usize {
         self.calls.load(Ordering::SeqCst)
+    }
+
+    /// How often it was asked whether it could store a job.
+    pub fn probes(&self) -> usize {
+        self.probes.load(Ordering::SeqCst)
     }
 
     pub fn set_mood(&self, mood: Mood) {
@@ -218,11 +227,19 @@ impl FakeQueue {
         self.gate.add_permits(1000);
     }
 
+    async fn write(&self) -> Result<(), StoreError> {
+        self.answer().await?;
+        match *self.mood.lock().unwrap() {
+            Mood::Full => Err(StoreError::undone("write", "disk is full")),
+            _ => Ok(()),
+        }
+    }
+
     async fn answer(&self) -> Result<(), StoreError> {
         self.calls.fetch_add(1, Ordering::SeqCst);
         let mood = *self.mood.lock().unwrap();
         match mood {
-            Mood::Answers | Mood::Rejects | Mood::Throttles => Ok(()),
+            Mood::Answers | Mood::Rejects | Mood::Throttles | Mood::Full => Ok(()),
             Mood::Away => Err(StoreError::Unavailable { what: "enqueue", source: "connection refused".into() }),
             Mood::Corrupt => Err(StoreError::Corrupt { what: "a job", source: "it says secret-of-another".into() }),
             Mood::Hangs => {
@@ -250,7 +267,7 @@ fn not_here<T>() -> Result<T, StoreError> {
 #[async_trait]
 impl QueueStore for FakeQueue {
     async fn enqueue(&self, jobs: &[NewJob]) -> Result<Vec<Enqueued>, StoreError> {
-        self.answer().await?;
+        self.write().await?;
         if matches!(*self.mood.lock().unwrap(), Mood::Rejects) {
             let rejected = |job: &NewJob| Enqueued::Rejected(Rejection::UnknownQueue(job.queue.clone()));
             return Ok(jobs.iter().map(rejected).collect());
@@ -266,6 +283,11 @@ impl QueueStore for FakeQueue {
     async fn stats(&self) -> Result<Vec<QueueStats>, StoreError> {
         self.answer().await?;
         Ok(Vec::new())
+    }
+
+    async fn probe(&self) -> Result<(), StoreError> {
+        self.probes.fetch_add(1, Ordering::SeqCst);
+        self.write().await
     }
 
     async fn claim(&self, _: &ClaimRequest) -> Result<Claimed, StoreError> {
@@ -310,7 +332,7 @@ impl QueueAdmin for FakeQueue {
     }
 
     async fn cancel(&self, id: JobId, reason: CancelReason) -> Result<Option<JobState>, StoreError> {
-        self.answer().await?;
+        self.write().await?;
         Ok(self.jobs.lock().unwrap().get_mut(&id).map(|(_, state, _)| {
             if let JobState::Leased { cancel_requested, .. } = state {
                 *cancel_requested = Some(reason);

@@ -1,7 +1,7 @@
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
-use review::{CommitId, Finding, Placement, Review, Severity, SnippetReason};
+use review::{CommitId, Finding, Placement, Review, Severity, SnippetReason, WithoutModel};
 use serde::Serialize;
 
 use crate::{
@@ -62,7 +62,12 @@ pub fn review(commit: &CommitId, job: &JobAnswer, review: Option<&Review>, out: 
         out.line(format_args!("  and {} more", review.findings.len() - FINDINGS_SHOWN))?;
     }
     if review.findings.is_empty() {
-        out.line(format_args!("  {GOOD}no findings{GOOD:#}"))?;
+        match &review.without_model {
+            Some(WithoutModel::Unanswered { .. }) => {
+                out.line(format_args!("  {WARN}no findings by the rules, and no model has read it{WARN:#}"))?;
+            }
+            _ => out.line(format_args!("  {GOOD}no findings{GOOD:#}"))?,
+        }
     }
     for note in &review.notes {
         out.line(format_args!("  {FAINT}{}{FAINT:#}", one_line(&note.to_string(), 300)))?;

@@ -17,6 +17,7 @@ pub async fn run(command: &cli::Up, mut config: Config, shutdown: &Shutdown, out
     if let Some(listen) = command.listen {
         config.api.listen = listen;
     }
+    config.check_repositories()?;
     serve_this_repository(&mut config);
     let repositories: Vec<String> = config.forge.repositories.keys().map(ToString::to_string).collect();
     let repositories = if repositories.is_empty() { "none".to_owned() } else { repositories.join(", ") };

@@ -4,6 +4,7 @@ mod contract;
 mod error;
 mod model;
 mod name;
+mod repositories;
 mod review;
 mod secrets;
 mod service;

@@ -97,15 +97,40 @@ async fn an_opened_fleet_has_the_throttles_groups_and_schedules_of_its_configura
 }
 
 #[tokio::test]
-async fn attaching_changes_nothing_and_opening_sets_the_configured_limits_again() {
+async fn an_operators_limit_holds_until_the_configured_one_changes() {
+    let folder = folder();
+    let (queue, class) = (LimitTarget::Queue(review()), LimitTarget::Class(review(), LimitClass::new("user").unwrap()));
+    let limits = async |text: &str| {
+        let fleet = Fleet::open(config(folder.path(), text)).await.unwrap();
+        // As many jobs of one key as there is no other limit for: those that are ready show the class's.
+        fleet.queue.enqueue(&[job("user"), job("user"), job("user")]).await.unwrap();
+        let stats = stats(&fleet).await;
+        (fleet, stats.limit, stats.ready)
+    };
+    let configured = "queues.review = { limit = 60, limits = { user = 1 } }";
+    let (fleet, limit, ready) = limits(configured).await;
+    assert_eq!((limit, ready), (Some(60), 1));
+    fleet.queue.set_limit(&queue, Some(5)).await.unwrap();
+    fleet.queue.set_limit(&class, Some(2)).await.unwrap();
+    drop(fleet);
+
+    let attached = Fleet::attach(config(folder.path(), configured)).await.unwrap();
+    assert_eq!(stats(&attached).await.limit, Some(5));
+    let (_, limit, ready) = limits(configured).await;
+    assert_eq!((limit, ready), (Some(5), 2), "a start with the same configuration");
+    let (_, limit, ready) = limits("queues.review = { limit = 60, limits = { user = 4 } }").await;
+    assert_eq!((limit, ready), (Some(5), 4), "the class's is another now, and at once");
+    let (_, limit, _) = limits("queues.review = { limit = 70, limits = { user = 4 } }").await;
+    assert_eq!(limit, Some(70), "the queue's too");
+}
+
+#[tokio::test]
+async fn a_limit_that_an_operator_took_away_stays_away() {
     let folder = folder();
     let fleet = Fleet::open(config(folder.path(), "")).await.unwrap();
-    fleet.queue.set_limit(&LimitTarget::Queue(review()), Some(5)).await.unwrap();
+    fleet.queue.set_limit(&LimitTarget::Queue(review()), None).await.unwrap();
     drop(fleet);
-    let attached = Fleet::attach(config(folder.path(), "")).await.unwrap();
-    assert_eq!(stats(&attached).await.limit, Some(5));
-    let opened = Fleet::open(config(folder.path(), "")).await.unwrap();
-    assert_eq!(stats(&opened).await.limit, Some(200));
+    assert_eq!(stats(&Fleet::open(config(folder.path(), "")).await.unwrap()).await.limit, None);
 }
 
 #[tokio::test]

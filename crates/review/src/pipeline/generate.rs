@@ -2,8 +2,8 @@ use metrics::counter;
 
 use super::{OnModelFailure, Reviewer};
 use crate::{
-    Checkpoints, Complexity, DraftFinding, Micros, ModelAnswer, ModelError, Note, Prompt, ReviewError, ReviewedBy,
-    TokenUsage, model::PricedModel, parse_answer,
+    Checkpoints, Complexity, DraftFinding, Micros, ModelAnswer, ModelError, ModelFailure, Note, Prompt, ReviewError,
+    ReviewedBy, SilentModel, TokenUsage, WithoutModel, model::PricedModel, parse_answer,
 };
 
 /// Under this name the model's answer is kept for later attempts.
@@ -13,6 +13,7 @@ const ANSWER_STEP: &str = "answer";
 #[derive(Debug)]
 pub struct Generated {
     pub reviewer: ReviewedBy,
+    pub without_model: Option<WithoutModel>,
     pub summary: String,
     pub findings: Vec<DraftFinding>,
     pub notes: Vec<Note>,
@@ -33,16 +34,17 @@ struct Paid {
 
 impl Generated {
     pub fn nothing_to_read() -> Self {
-        Self::by_rules(vec![Note::NothingToRead])
+        Self::by_rules(WithoutModel::NothingToRead, vec![Note::NothingToRead])
     }
 
     pub fn no_model() -> Self {
-        Self::by_rules(vec![Note::NoModel])
+        Self::by_rules(WithoutModel::NotConfigured, vec![Note::NoModel])
     }
 
-    fn by_rules(notes: Vec<Note>) -> Self {
+    fn by_rules(why: WithoutModel, notes: Vec<Note>) -> Self {
         Self {
             reviewer: ReviewedBy::Rules,
+            without_model: Some(why),
             summary: String::new(),
             findings: Vec::new(),
             notes,
@@ -80,11 +82,13 @@ impl Reviewer {
         complexity: Complexity,
         checkpoints: &dyn Checkpoints,
     ) -> Result<Generated, ReviewError> {
-        let mut failed = Generated::by_rules(Vec::new());
+        let mut failed = Generated::by_rules(WithoutModel::NotConfigured, Vec::new());
+        let mut silent = Vec::new();
         let mut last = None;
         for model in self.models.for_complexity(complexity) {
             if let Some(note) = self.over_budget(model, prompt, failed.cost) {
                 failed.notes.push(note);
+                silent.push(SilentModel { model: model.name().to_owned(), failure: ModelFailure::OverBudget });
                 continue;
             }
             let error = match self.ask(model, prompt, &failed, checkpoints).await? {
@@ -94,12 +98,13 @@ impl Reviewer {
             tracing::warn!(model = model.name(), error = %error, "a model gave no usable answer");
             failed.usage = failed.usage + error.usage;
             failed.cost = failed.cost + model.prices().cost(&error.usage);
+            silent.push(SilentModel { model: model.name().to_owned(), failure: ModelFailure::from(&error.kind) });
             failed.notes.push(Note::ModelFailed { model: model.name().to_owned(), reason: error.kind.to_string() });
             last = Some(error);
         }
         match (last, self.settings.on_model_failure) {
             (Some(error), OnModelFailure::Fail) => Err(error.into()),
-            _ => Ok(failed),
+            _ => Ok(Generated { without_model: Some(WithoutModel::Unanswered { models: silent }), ..failed }),
         }
     }
 
@@ -175,6 +180,7 @@ fn read(paid: &Paid) -> Result<Generated, ModelError> {
     }
     Ok(Generated {
         reviewer: ReviewedBy::Model { name: paid.model.clone(), version: paid.answer.model_version.clone() },
+        without_model: None,
         summary: answer.summary,
         findings: answer.findings,
         notes,

@@ -119,6 +119,33 @@ async fn a_drain_ends_though_the_store_does_not_come_back() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_idle_worker_stops_at_once_though_the_disk_is_full() {
+    let (store, counter) = (Arc::new(Fake::default()), Counter::default());
+    let worker = Worker::start(store.clone(), counter.handlers(secs(1)), options());
+    until(|| !store.calls(Op::Claim).is_empty()).await;
+    store.fill_up();
+    // Long enough for the waits between two tries to have grown.
+    sleep(secs(30)).await;
+    let stopped = Instant::now();
+    assert_eq!(worker.drain().await, Drained::default());
+    assert!(stopped.elapsed() < ms(50), "{:?}", stopped.elapsed());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_claim_whose_answer_was_lost_is_asked_for_on_a_full_disk_too() {
+    let (store, counter) = (Arc::new(Fake::default()), Counter::default());
+    store.enqueue(&new_jobs(10)).await.unwrap();
+    store.lose_answers(Op::Claim, 1);
+    let worker = Worker::start(store.clone(), counter.handlers(secs(600)), options());
+    until(|| store.calls(Op::Claim).len() == 1).await;
+    store.fill_up();
+    let draining = tokio::spawn(worker.drain());
+    sleep(secs(5)).await;
+    store.come_back();
+    assert_eq!(draining.await.unwrap().released, 10);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_worker_that_is_dropped_stops_its_handlers() {
     let (store, counter) = (Arc::new(Fake::default()), Counter::default());
     let jobs: Vec<_> = new_jobs(3).into_iter().map(|job| NewJob { timeout: Duration::MAX, ..job }).collect();

@@ -67,6 +67,7 @@ struct Content {
     applied: usize,
     calls: Vec<Call>,
     away: HashSet<Op>,
+    full: bool,
     answers_to_lose: HashMap<Op, usize>,
     slow: HashMap<Op, Duration>,
     refused: Option<JobId>,
@@ -87,9 +88,15 @@ impl Fake {
         self.lock().away.extend(ops);
     }
 
+    /// Has no room for any write from now on, and says so.
+    pub fn fill_up(&self) {
+        self.lock().full = true;
+    }
+
     pub fn come_back(&self) {
         let mut content = self.lock();
         content.away.clear();
+        content.full = false;
         content.slow.clear();
     }
 
@@ -174,7 +181,11 @@ impl Fake {
         }
         let broken = self.lock().broken.take_if(|broken| *broken == op);
         assert_eq!(broken, None, "the store's client has a fault");
-        if self.lock().away.contains(&op) { Err(unavailable()) } else { Ok(()) }
+        let content = self.lock();
+        if content.full {
+            return Err(StoreError::undone("fake", "disk is full"));
+        }
+        if content.away.contains(&op) { Err(unavailable()) } else { Ok(()) }
     }
 
     /// The answer goes out, unless it is to be lost.

@@ -378,3 +378,34 @@ fn a_file_that_was_cut_off_or_garbled_is_read_or_refused_with_a_line_of_it() {
         }
     }
 }
+
+/// The least that is a bare git repository.
+fn bare_repository(path: &Path) {
+    for folder in ["objects", "refs"] {
+        fs::create_dir_all(path.join(folder)).unwrap();
+    }
+    fs::write(path.join("HEAD"), "ref: refs/heads/main\n").unwrap();
+}
+
+#[test]
+fn a_repository_that_is_none_is_refused_by_file_key_and_value() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("workers.toml");
+    bare_repository(&folder.path().join("good.git"));
+    fs::create_dir(folder.path().join("plain")).unwrap();
+    for (path, why) in [
+        ("missing", "missing does not exist"),
+        ("plain", "plain is not the root of a git repository"),
+        ("workers.toml", "workers.toml is not a folder"),
+    ] {
+        let text = format!("[forge.repositories]\n\"acme/good\" = \"good.git\"\n\"acme/widgets\" = {path:?}\n");
+        fs::write(&file, text).unwrap();
+        let config = Config::load(Some(&file), &Environment::default()).unwrap();
+        let message = config.check_repositories().unwrap_err().to_string();
+        let place = format!("{}:3: forge.repositories.\"acme/widgets\" = {path:?}: ", file.display());
+        assert!(message.starts_with(&place), "{message}");
+        assert!(message.contains(why) && message.contains("expected the root of a git repository"), "{message}");
+    }
+    fs::write(&file, "[forge.repositories]\n\"acme/good\" = \"good.git\"\n").unwrap();
+    Config::load(Some(&file), &Environment::default()).unwrap().check_repositories().unwrap();
+}

@@ -68,6 +68,11 @@ impl LocalGit {
         Ok(git.workdir().unwrap_or_else(|| git.path()).to_owned())
     }
 
+    /// Whether `path` is the root of a repository that can be reviewed, with or without commits.
+    pub fn check(path: &Path) -> Result<(), LocalGitError> {
+        isolated(path).map(drop)
+    }
+
     /// The commit that is checked out at a repository's root.
     pub fn head(path: &Path) -> Result<CommitId, LocalGitError> {
         let git = open(path, RepositoryOpenFlags::NO_SEARCH)?;
