@@ -32,6 +32,10 @@ DECLARE
     now_ms bigint; keys text[];
 BEGIN
     now_ms := queue.enter(ARRAY[of_queue]);
+    IF after = '' THEN
+        -- Jobs without a key wait for older versions of them alone.
+        PERFORM queue.unpark(ARRAY[of_queue], ARRAY[''], ARRAY[per_key], true, now_ms);
+    END IF;
     WITH RECURSIVE hop(key, n) AS (
         SELECT (SELECT j.key FROM queue.job j WHERE j.state = 3 AND j.queue = of_queue AND j.key > after ORDER BY j.key LIMIT 1), 1
         UNION ALL
@@ -160,12 +164,14 @@ DECLARE
     free uuid[]; queues integer[]; froms smallint[];
 BEGIN
     WITH asked AS MATERIALIZED (
-        SELECT h.id, h.queue, h.unique_key FROM queue.history h WHERE h.id = ANY (ids)
+        SELECT h.id, h.queue, h.unique_key, h.supersede_key FROM queue.history h WHERE h.id = ANY (ids)
     ), taken AS (
-        INSERT INTO queue.unique_key AS k (queue, key, job)
-        SELECT DISTINCT ON (a.queue, a.unique_key) a.queue, a.unique_key, a.id FROM asked a
+        INSERT INTO queue.unique_key AS k (queue, key, job, supersede_key)
+        SELECT DISTINCT ON (a.queue, a.unique_key) a.queue, a.unique_key, a.id, a.supersede_key FROM asked a
         WHERE a.unique_key IS NOT NULL ORDER BY a.queue, a.unique_key, a.id
-        ON CONFLICT (queue, key) DO UPDATE SET job = excluded.job, until = NULL WHERE k.until <= now_ms
+        -- An older version leaves its key to a newer one.
+        ON CONFLICT (queue, key) DO UPDATE SET job = excluded.job, until = NULL, supersede_key = excluded.supersede_key
+        WHERE k.until <= now_ms OR k.supersede_key = excluded.supersede_key
         RETURNING job
     )
     SELECT array_agg(f.id ORDER BY f.id) INTO free
@@ -174,20 +180,28 @@ BEGIN
     back AS (
         INSERT INTO queue.job (
             id, pass, arrival, created_at, timeout_ms, attempt, max_attempts, crashes, queue, state, priority, weight,
-            run_at, unique_ms, settled, has_steps, kind, key, class, unique_key, trace_parent, payload
+            run_at, unique_ms, settled, has_steps, kind, key, class, unique_key, supersede_key, version_at,
+            version_id, trace_parent, payload
         )
         SELECT g.id, 0, 0, g.created_at, g.timeout_ms, 1, g.max_attempts, 0, g.queue, 0, g.priority, g.weight, now_ms,
                g.unique_ms, g.settled, (SELECT true FROM queue.checkpoint c WHERE c.job = g.id LIMIT 1) IS NOT NULL, g.kind,
-               g.key, g.class, g.unique_key, g.trace_parent, g.payload
+               g.key, g.class, g.unique_key, g.supersede_key, g.version_at, g.version_id, g.trace_parent, g.payload
         FROM gone g
     )
     SELECT array_agg(g.queue), array_agg(g.state) INTO queues, froms FROM gone g;
+    INSERT INTO queue.version AS v (queue, key, at, id, job, forget_at)
+    SELECT DISTINCT ON (j.queue, j.supersede_key)
+           j.queue, j.supersede_key, j.version_at, j.version_id, j.id, now_ms + queue.versions_kept_ms()
+    FROM unnest(free) u(id) CROSS JOIN LATERAL (SELECT w.* FROM queue.job w WHERE w.id = u.id OFFSET 0) j
+    WHERE j.supersede_key IS NOT NULL ORDER BY j.queue, j.supersede_key, j.version_at DESC, j.id DESC
+    ON CONFLICT (queue, key) DO UPDATE SET
+        at = excluded.at, id = excluded.id, job = excluded.job, forget_at = excluded.forget_at;
     PERFORM queue.count_moves(queues, froms, array_fill(0::smallint, ARRAY[coalesce(cardinality(queues), 0)]));
     RETURN coalesce(free, '{}');
 END $$;
 
 -- Starts a scheduled job now, and a dead or cancelled one anew: 0 done, 1 no such job, 2 not to be retried in its state,
--- 3 its unique key is taken by a holder.
+-- 3 its unique key is taken by a holder, 4 it is superseded by one.
 CREATE FUNCTION queue.retry(of_job uuid, OUT answer smallint, OUT state smallint, OUT holder uuid, OUT woke boolean)
 LANGUAGE plpgsql AS $$
 DECLARE
@@ -206,6 +220,14 @@ BEGIN
     answer := CASE WHEN state IS NULL THEN 1 WHEN state IN (1, 4) THEN 2 ELSE 0 END;
     IF answer > 0 OR state IN (2, 3) THEN
         RETURN;
+    END IF;
+    IF state IN (5, 6) THEN
+        holder := (SELECT v.job FROM queue.history h JOIN queue.version v ON v.queue = h.queue AND v.key = h.supersede_key
+                   WHERE h.id = of_job AND v.job <> h.id);
+        IF holder IS NOT NULL THEN
+            answer := 4;
+            RETURN;
+        END IF;
     END IF;
     IF state IN (5, 6) AND cardinality(queue.revive(ARRAY[of_job], now_ms)) = 0 THEN
         answer := 3;

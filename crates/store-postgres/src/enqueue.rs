@@ -76,14 +76,20 @@ async fn insert(shared: &Shared, jobs: &[&NewJob]) -> Result<Vec<Enqueued>, Stor
         .bind(each.clone().map(|job| job.unique.as_ref().map(|u| units::millis(u.window))).collect::<Vec<_>>())
         .bind(each.clone().map(|job| job.payload.as_str().to_owned()).collect::<Vec<_>>())
         .bind(each.clone().map(|job| job.trace_parent.as_deref().map(storable)).collect::<Vec<_>>())
-        .bind(i64::from(RUN_AT_MAX_DAYS) * DAY_MS);
+        .bind(i64::from(RUN_AT_MAX_DAYS) * DAY_MS)
+        .bind(each.clone().map(|job| job.supersede.as_ref().map(|s| s.key.to_string())).collect::<Vec<_>>())
+        .bind(each.clone().map(|job| job.supersede.as_ref().map(|s| s.version.at.as_millisecond())).collect::<Vec<_>>())
+        .bind(each.clone().map(|job| job.supersede.as_ref().map(|s| s.version.id.to_string())).collect::<Vec<_>>());
     let row = shared.database.row("enqueue", row).await?;
     let (codes, holders): (Vec<i16>, Vec<Uuid>) = (column(&row, 0)?, column(&row, 1)?);
     shared.woke(column(&row, 2)?);
-    jobs.iter().zip(codes).zip(holders).map(|((job, code), holder)| answer(job, code, holder)).collect()
+    shared.refill(&row, 4).await?;
+    let waits: Vec<Option<i64>> = column(&row, 3)?;
+    let each = jobs.iter().zip(codes).zip(holders).zip(waits);
+    each.map(|(((job, code), holder), wait_ms)| answer(job, code, holder, wait_ms.unwrap_or(0))).collect()
 }
 
-fn answer(job: &NewJob, code: i16, holder: Uuid) -> Result<Enqueued, StoreError> {
+fn answer(job: &NewJob, code: i16, holder: Uuid, wait_ms: i64) -> Result<Enqueued, StoreError> {
     let class = || job.concurrency.as_ref().map(|c| c.class.clone());
     Ok(match (code, class()) {
         (0, _) => Enqueued::Inserted,
@@ -91,6 +97,8 @@ fn answer(job: &NewJob, code: i16, holder: Uuid) -> Result<Enqueued, StoreError>
         (2, _) => Enqueued::Rejected(Rejection::UnknownQueue(job.queue.clone())),
         (3, Some(class)) => Enqueued::Rejected(Rejection::UnknownLimitClass(class)),
         (4, _) => Enqueued::Rejected(Rejection::RunAtTooFar { max_days: RUN_AT_MAX_DAYS }),
+        (5, _) => Enqueued::Superseded(JobId::from(holder)),
+        (6, _) => Enqueued::Rejected(Rejection::Throttled { retry_in: units::duration(wait_ms) }),
         _ => return Err(corrupt("the answer to an enqueue")(std::io::Error::other(format!("code {code}")))),
     })
 }

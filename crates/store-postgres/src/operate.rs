@@ -28,7 +28,8 @@ pub(crate) async fn retry(shared: &Shared, id: JobId) -> Result<Retried, StoreEr
         0 => Retried::Done,
         1 => Retried::NotFound,
         2 => Retried::NotRetryable(codes::state(column(&row, 1)?)?),
-        _ => Retried::KeyTaken(JobId::from(column::<Uuid>(&row, 2)?)),
+        3 => Retried::KeyTaken(JobId::from(column::<Uuid>(&row, 2)?)),
+        _ => Retried::Superseded(JobId::from(column::<Uuid>(&row, 2)?)),
     })
 }
 
