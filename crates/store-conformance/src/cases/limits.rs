@@ -154,7 +154,7 @@ pub async fn a_configured_limit_holds_until_the_configuration_changes(bed: Bed) 
         let started = bed.claim(10).await;
         let count = started.len();
         for leased in started {
-            bed.end(leased, &job::Outcome::Released).await;
+            bed.end(leased, &Outcome::Released).await;
         }
         count
     };
