@@ -153,7 +153,8 @@ RETURNS bigint LANGUAGE plpgsql AS $$
 DECLARE
     -- A variable, since with a constant the planner may take an index of that state alone and walk it.
     is_leased CONSTANT smallint := 1;
-    tids tid[]; queues integer[]; passes bigint[]; arrivals bigint[];
+    tids tid[]; queues integer[]; passes bigint[]; arrivals bigint[]; throttled_queues integer[]; throttled_keys text[];
+    throttled_classes text[];
 BEGIN
     WITH best AS MATERIALIZED (
         SELECT f.queue, f.key, p.*, row_number() OVER (
@@ -216,8 +217,15 @@ BEGIN
         ) AS pass
         FROM fitting f
     )
-    SELECT array_agg(p.at), array_agg(p.queue), array_agg(p.pass), array_agg(p.arrival)
-    INTO tids, queues, passes, arrivals FROM placed p;
+    SELECT array_agg(p.at), array_agg(p.queue), array_agg(p.pass), array_agg(p.arrival),
+           (SELECT array_agg(l.queue) FROM limited l WHERE l.place > l.starts_left),
+           (SELECT array_agg(l.key) FROM limited l WHERE l.place > l.starts_left),
+           (SELECT array_agg(l.class) FROM limited l WHERE l.place > l.starts_left)
+    INTO tids, queues, passes, arrivals, throttled_queues, throttled_keys, throttled_classes FROM placed p;
+    IF throttled_queues IS NOT NULL THEN
+        PERFORM queue.watch(u.queue, array_agg(u.key), array_agg(u.class), now_ms)
+        FROM unnest(throttled_queues, throttled_keys, throttled_classes) u(queue, key, class) GROUP BY u.queue;
+    END IF;
     IF tids IS NULL THEN
         RETURN 0;
     END IF;
@@ -383,15 +391,23 @@ BEGIN
     ON CONFLICT (queue, key) DO UPDATE SET until = least(t.until, excluded.until);
 END $$;
 
--- Looks at keys again whose throttles have a start for them since: at most so many. How many parked jobs became ready.
-CREATE FUNCTION queue.end_throttles(of_queue integer, keys_max integer, now_ms bigint) RETURNS bigint LANGUAGE plpgsql AS $$
+-- Looks at keys again whose throttles have a start for them since, at so many keys and jobs at most. How many parked jobs became
+-- ready. Until it has, no job of such a key starts, so that none starts before those that have waited longer.
+CREATE FUNCTION queue.end_throttles(of_queue integer, keys_max integer, most integer) RETURNS bigint LANGUAGE plpgsql AS $$
 DECLARE
-    per_key CONSTANT integer := 20;
-    keys text[]; classes text[]; freed bigint;
+    now_ms bigint := queue.enter('{}'); keys text[]; classes text[]; per_key integer; freed bigint;
 BEGIN
+    -- Whether there is anything to do is asked without a lock.
+    IF most <= 0 OR coalesce((
+        SELECT t.until FROM queue.throttled t WHERE t.queue = of_queue ORDER BY t.until LIMIT 1
+    ), now_ms + 1) > now_ms THEN
+        RETURN 0;
+    END IF;
+    now_ms := queue.enter(ARRAY[of_queue]);
     WITH ended AS (
         DELETE FROM queue.throttled t WHERE t.ctid = ANY (ARRAY(
-            SELECT e.ctid FROM queue.throttled e WHERE e.queue = of_queue AND e.until <= now_ms ORDER BY e.until LIMIT keys_max
+            SELECT e.ctid FROM queue.throttled e WHERE e.queue = of_queue AND e.until <= now_ms
+            ORDER BY e.until LIMIT least(keys_max, most)
         ))
         RETURNING t.key
     )
@@ -399,6 +415,7 @@ BEGIN
     IF keys IS NULL THEN
         RETURN 0;
     END IF;
+    per_key := greatest(most / cardinality(keys), 1);
     freed := queue.unpark(array_fill(of_queue, ARRAY[cardinality(keys)]), keys, array_fill(per_key, ARRAY[cardinality(keys)]),
                           true, now_ms);
     classes := ARRAY(
@@ -410,8 +427,28 @@ BEGIN
     IF freed >= per_key THEN
         -- Of some more may have room: they are looked at again at once.
         INSERT INTO queue.throttled AS t (queue, key, until)
-        SELECT of_queue, u.key, now_ms FROM unnest(keys, classes) u(key, class) WHERE u.class IS NOT NULL ORDER BY u.key
+        SELECT of_queue, u.key, now_ms FROM unnest(keys, classes) u(key, class)
+        WHERE u.class IS NOT NULL AND queue.starts_left(of_queue, u.class, u.key, now_ms) > 0 ORDER BY u.key
         ON CONFLICT (queue, key) DO UPDATE SET until = excluded.until;
     END IF;
     RETURN freed;
+END $$;
+
+-- How many jobs of a key its throttle lets start at this time, beside those that are ready; NULL without a throttle.
+CREATE FUNCTION queue.starts_left(of_queue integer, of_class text, of_key text, now_ms bigint) RETURNS bigint
+LANGUAGE plpgsql AS $$
+BEGIN
+    RETURN (
+        SELECT c.throttle_starts - coalesce((
+            SELECT sum(s.n) FROM queue.throttle_start s
+            WHERE s.queue = of_queue AND s.class = of_class AND s.key = of_key AND s.at > now_ms - c.throttle_ms
+        ), 0) - (
+            SELECT count(*) FROM (
+                SELECT FROM queue.job j WHERE j.queue = of_queue AND j.key = of_key AND j.state = 2
+                ORDER BY j.priority DESC, j.arrival LIMIT c.throttle_starts
+            ) ready
+        )
+        FROM queue.limit_class c
+        WHERE c.queue = of_queue AND c.class = of_class AND c.throttle_starts IS NOT NULL
+    );
 END $$;

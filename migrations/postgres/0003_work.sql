@@ -315,10 +315,12 @@ BEGIN
         SELECT l.*, CASE WHEN l.job_limit IS NULL THEN 0 ELSE (
                 SELECT count(*) FROM queue.job j WHERE j.queue = of_queue AND j.key = l.key AND j.state = 1
             ) END AS leased, (
-                SELECT c.throttle_starts - coalesce((
+                SELECT CASE WHEN (
+                    SELECT true FROM queue.throttled t WHERE t.queue = of_queue AND t.key = l.key AND t.until <= now_ms
+                ) THEN 0 ELSE c.throttle_starts - coalesce((
                     SELECT sum(s.n) FROM queue.throttle_start s
                     WHERE s.queue = of_queue AND s.class = l.class AND s.key = l.key AND s.at > now_ms - c.throttle_ms
-                ), 0)
+                ), 0) END
                 FROM queue.limit_class c
                 WHERE c.queue = of_queue AND c.class = l.class AND c.throttle_starts IS NOT NULL
             ) AS starts_left
@@ -480,10 +482,6 @@ BEGIN
                 SELECT FROM queue.limit_class c WHERE c.queue = one AND c.throttle_starts IS NOT NULL
             );
             is_plain := NOT is_throttled AND NOT EXISTS (SELECT FROM queue.key_override o WHERE o.queue = one);
-            IF is_throttled THEN
-                -- Jobs that have waited for their throttle start before those that came after them.
-                PERFORM queue.end_throttles(one, 200, now_ms);
-            END IF;
             -- Of the starts that this claim may make, those whose number `starved_every` divides.
             share := (q.starts % starved_every + room) / starved_every;
             seen := NULL;
@@ -723,6 +721,18 @@ BEGIN
             FROM unnest(jobs, tokens) WITH ORDINALITY u(job, token, nth) ORDER BY u.nth
         );
     END IF;
+    -- Who has found a queue or its group full is to ask again.
+    woke := woke OR coalesce((
+        SELECT bool_or(coalesce((
+            SELECT count(*) FROM queue.job j WHERE j.state = 1 AND j.queue = e.queue
+        ) + e.jobs >= q.job_limit, false) OR coalesce((
+            SELECT sum((SELECT count(*) FROM queue.job j WHERE j.state = 1 AND j.queue = m.id)) + e.jobs >= g.job_limit
+            FROM queue.queue_group g JOIN queue.queue m ON m.group_id = g.id WHERE g.id = q.group_id GROUP BY g.job_limit
+        ), false))
+        FROM (SELECT u AS queue, count(*) AS jobs FROM unnest(left_queues) u GROUP BY u) e
+        JOIN queue.queue q ON q.id = e.queue
+        WHERE q.job_limit IS NOT NULL OR q.group_id IS NOT NULL
+    ), false);
     SELECT array_agg(f.queue), array_agg(f.key), array_agg(f.jobs) INTO freed_queues, freed_keys, freed
     FROM (
         SELECT u.queue, u.key, count(*)::integer AS jobs FROM unnest(left_queues, left_keys) u(queue, key)
@@ -767,8 +777,8 @@ BEGIN
     END IF;
     ids := '{}';
     FOR past IN
+        -- Not locked: who settles has the jobs first, and then the claim.
         SELECT c.token, c.ids FROM queue.claimed c WHERE c.check_at <= now_ms ORDER BY c.check_at LIMIT claims_max
-        FOR UPDATE SKIP LOCKED
     LOOP
         EXIT WHEN cardinality(ids) >= most;
         -- A renewal that came first has its lease back.

@@ -1,4 +1,5 @@
--- list: at most $6 jobs with an id below $1, newest first: of queue $2, state $3, kind $4 and key $5, or any.
+-- list: at most $6 jobs with an id below $1, newest first: of queue $2, state $3, kind $4 and key $5, created from
+-- $7 on and before $8, or any.
 SELECT
     v.*,
     (SELECT array_agg(e.attempt ORDER BY e.seq) FROM queue.job_error e WHERE e.job = v.id),
@@ -14,6 +15,7 @@ FROM (
     FROM queue.job j JOIN queue.queue q ON q.id = j.queue
     WHERE ($1::uuid IS NULL OR j.id < $1) AND ($2::text IS NULL OR q.name = $2) AND ($3::smallint IS NULL OR j.state = $3)
       AND ($4::text IS NULL OR j.kind = $4) AND ($5::text IS NULL OR j.key = $5)
+      AND ($7::bigint IS NULL OR j.created_at >= $7) AND ($8::bigint IS NULL OR j.created_at < $8)
     ORDER BY j.id DESC LIMIT $6)
     UNION ALL
     (SELECT
@@ -23,6 +25,7 @@ FROM (
     FROM queue.history j JOIN queue.queue q ON q.id = j.queue
     WHERE ($1::uuid IS NULL OR j.id < $1) AND ($2::text IS NULL OR q.name = $2) AND ($3::smallint IS NULL OR j.state = $3)
       AND ($4::text IS NULL OR j.kind = $4) AND ($5::text IS NULL OR j.key = $5)
+      AND ($7::bigint IS NULL OR j.created_at >= $7) AND ($8::bigint IS NULL OR j.created_at < $8)
     ORDER BY j.id DESC LIMIT $6)
 ) v
 ORDER BY v.id DESC LIMIT $6

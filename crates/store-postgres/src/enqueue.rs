@@ -1,4 +1,9 @@
 use job::JobId;
+use sqlx::{
+    Postgres,
+    postgres::{PgArguments, PgRow},
+    query::Query,
+};
 use store::{ENQUEUE_MAX, Enqueued, NewJob, Rejection, StoreError};
 use uuid::Uuid;
 
@@ -54,13 +59,21 @@ async fn insert(shared: &Shared, jobs: &[&NewJob]) -> Result<Vec<Enqueued>, Stor
     if jobs.is_empty() {
         return Ok(Vec::new());
     }
+    let row = shared.database.row("enqueue", statement(jobs)).await?;
+    shared.woke(column(&row, 2)?);
+    shared.refill(&row, 4).await?;
+    answers(jobs, &row)
+}
+
+/// The statement that stores jobs; its row tells what [`answers`] reads.
+pub(crate) fn statement(jobs: &[&NewJob]) -> Query<'static, Postgres, PgArguments> {
     let each = jobs.iter();
     let concurrency = |job: &&NewJob| {
         let named = job.concurrency.as_ref();
         named.map_or((String::new(), String::new()), |c| (c.key.to_string(), c.class.to_string()))
     };
     let (keys, classes): (Vec<String>, Vec<String>) = each.clone().map(concurrency).unzip();
-    let row = sqlx::query(sql::ENQUEUE)
+    sqlx::query(sql::ENQUEUE)
         .bind(each.clone().map(|job| *job.id.as_uuid()).collect::<Vec<_>>())
         .bind(each.clone().map(|job| job.queue.to_string()).collect::<Vec<_>>())
         .bind(each.clone().map(|job| job.kind.to_string()).collect::<Vec<_>>())
@@ -79,12 +92,13 @@ async fn insert(shared: &Shared, jobs: &[&NewJob]) -> Result<Vec<Enqueued>, Stor
         .bind(i64::from(RUN_AT_MAX_DAYS) * DAY_MS)
         .bind(each.clone().map(|job| job.supersede.as_ref().map(|s| s.key.to_string())).collect::<Vec<_>>())
         .bind(each.clone().map(|job| job.supersede.as_ref().map(|s| s.version.at.as_millisecond())).collect::<Vec<_>>())
-        .bind(each.clone().map(|job| job.supersede.as_ref().map(|s| s.version.id.to_string())).collect::<Vec<_>>());
-    let row = shared.database.row("enqueue", row).await?;
-    let (codes, holders): (Vec<i16>, Vec<Uuid>) = (column(&row, 0)?, column(&row, 1)?);
-    shared.woke(column(&row, 2)?);
-    shared.refill(&row, 4).await?;
-    let waits: Vec<Option<i64>> = column(&row, 3)?;
+        .bind(each.clone().map(|job| job.supersede.as_ref().map(|s| s.version.id.to_string())).collect::<Vec<_>>())
+}
+
+/// What became of jobs.
+pub(crate) fn answers(jobs: &[&NewJob], row: &PgRow) -> Result<Vec<Enqueued>, StoreError> {
+    let (codes, holders): (Vec<i16>, Vec<Uuid>) = (column(row, 0)?, column(row, 1)?);
+    let waits: Vec<Option<i64>> = column(row, 3)?;
     let each = jobs.iter().zip(codes).zip(holders).zip(waits);
     each.map(|(((job, code), holder), wait_ms)| answer(job, code, holder, wait_ms.unwrap_or(0))).collect()
 }

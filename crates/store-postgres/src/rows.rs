@@ -1,6 +1,6 @@
 use job::{
-    Concurrency, ConcurrencyKey, Job, JobId, JobKind, LimitClass, Payload, Priority, QueueName, Supersede, SupersedeKey,
-    Unique, UniqueKey, Version, VersionId, Weight,
+    Concurrency, ConcurrencyKey, Job, JobId, JobKind, LimitClass, Payload, Priority, QueueName, Supersede,
+    SupersedeKey, Unique, UniqueKey, Version, VersionId, Weight,
 };
 use sqlx::postgres::PgRow;
 use store::StoreError;

@@ -218,6 +218,7 @@ pub async fn a_job_for_later_is_not_refused(bed: Bed) {
     let later = bed.put(NewJob { run_at: Some(soon), ..Bed::keyed("a") }).await;
     assert_eq!(run(&bed).await, [first]);
     pass(&bed, Duration::from_secs(30)).await;
+    assert!(run(&bed).await.is_empty());
     assert_eq!(bed.name(later).await, StateName::Parked, "it waits at its time");
     pass(&bed, Duration::from_secs(30)).await;
     assert_eq!(run(&bed).await, [later]);
@@ -304,6 +305,7 @@ pub async fn many_throttled_keys_are_freed_in_bounded_batches(bed: Bed) {
     let jobs = |n: usize| (0..n).flat_map(|key| (0..2).map(move |_| Bed::keyed(&format!("k{key}"))));
     bed.put_all(jobs(300).collect()).await;
     bed.complete(bed.claim(300).await).await;
+    assert!(bed.start(500).await.is_empty());
     bed.advance(PERIOD).await;
     let mut freed = 0;
     for _ in 0..30 {

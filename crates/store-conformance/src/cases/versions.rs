@@ -322,9 +322,11 @@ pub async fn a_superseded_job_gives_its_room_to_the_next(bed: Bed) {
     bed.store.set_limit(&LimitTarget::Class(Bed::queue(), Bed::class()), Some(1)).await.unwrap();
     bed.put(of_user("ann", version("pull#1", 1, "a"))).await;
     let next = bed.put(Bed::keyed("ann")).await;
-    assert_eq!(bed.name(next).await, StateName::Parked);
-    bed.put(of_user("bob", version("pull#1", 2, "b"))).await;
+    let newer = bed.put(of_user("bob", version("pull#1", 2, "b"))).await;
     assert_eq!(bed.name(next).await, StateName::Ready);
+    let mut started = bed.start(10).await;
+    started.sort_unstable();
+    assert_eq!(started, [next, newer]);
 }
 
 pub async fn a_version_outlives_a_crash(mut bed: Bed) {
