@@ -661,8 +661,8 @@ BEGIN
            array_agg(l.error_attempt) FILTER (WHERE l.error_kind IS NOT NULL),
            array_agg(l.error_kind) FILTER (WHERE l.error_kind IS NOT NULL),
            array_agg(l.error_message) FILTER (WHERE l.error_kind IS NOT NULL),
-           -- A released job keeps the room that it had.
-           array_agg(l.queue) FILTER (WHERE l.ends_as <> 2), array_agg(l.key) FILTER (WHERE l.ends_as <> 2),
+           -- The room of a released job too: a parked one of higher priority may be due before it.
+           array_agg(l.queue), array_agg(l.key),
            array_agg(l.queue) FILTER (WHERE l.supersede_key IS NOT NULL),
            array_agg(l.supersede_key) FILTER (WHERE l.supersede_key IS NOT NULL), coalesce(bool_or(l.ends_as = 2), false)
     INTO ending, of_tokens, failed, attempts, kinds, messages, of_queues, of_keys, version_queues, versions, woke FROM live l;

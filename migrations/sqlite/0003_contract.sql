@@ -9,6 +9,10 @@ ALTER TABLE history ADD COLUMN supersede_key TEXT;
 ALTER TABLE history ADD COLUMN version_at INTEGER;
 ALTER TABLE history ADD COLUMN version_id TEXT;
 
+-- Among the parked jobs of a key the ones are looked for that no older version holds back, in this index alone.
+DROP INDEX job_lane;
+CREATE INDEX job_lane ON job (queue, key, state, priority DESC, arrival, supersede_key);
+
 -- The live jobs of a supersede key: at most one that waits, the newest, and one that is leased.
 CREATE INDEX job_version ON job (queue, supersede_key, state) WHERE supersede_key IS NOT NULL;
 

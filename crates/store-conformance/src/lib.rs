@@ -73,6 +73,7 @@ macro_rules! conformance {
                 a_newcomer_makes_up_for_no_turns_of_the_past,
                 a_heavier_key_gets_more_turns,
                 a_full_key_costs_the_others_nothing,
+                a_released_job_starts_after_one_of_higher_priority_that_was_parked,
                 a_released_job_starts_before_the_later_ones_of_its_key,
                 every_tenth_start_goes_to_a_key_that_has_waited_too_long,
                 a_paused_key_does_not_wait,
