@@ -20,6 +20,7 @@ CREATE TABLE queue.queue (
     paused     boolean NOT NULL DEFAULT false,
     -- Waiting before this time does not count as starvation.
     resumed_at bigint  NOT NULL DEFAULT 0,
+    group_id   integer,
     -- Starts so far: every tenth one may go to the longest-waiting key.
     starts     bigint  NOT NULL DEFAULT 0
 ) WITH (fillfactor = 50);
@@ -30,6 +31,10 @@ CREATE TABLE queue.limit_class (
     class      text COLLATE "C" NOT NULL,
     job_limit  bigint,
     configured bigint,
+    -- At most so many starts of each key in a period; without a throttle NULL.
+    throttle_starts  bigint,
+    throttle_ms      bigint,
+    throttle_refuses boolean NOT NULL DEFAULT false,
     PRIMARY KEY (queue, class)
 );
 
@@ -85,6 +90,10 @@ CREATE TABLE queue.job (
     class        text COLLATE "C" NOT NULL,
     worker       text COLLATE "C",
     unique_key   text COLLATE "C",
+    -- Which version of which supersede key it is.
+    supersede_key text COLLATE "C",
+    version_at   bigint,
+    version_id   text COLLATE "C",
     trace_parent text COLLATE "C",
     -- As text, since it comes back as it was given: jsonb would put its members into another order.
     payload      text COLLATE "C" NOT NULL
@@ -104,6 +113,8 @@ CREATE INDEX job_parked     ON queue.job (queue, key, priority DESC, arrival) WH
 -- How many leases a key has, and a queue: the limits are judged by it alone.
 CREATE INDEX job_leased     ON queue.job (queue, key) WHERE state = 1;
 CREATE INDEX job_due        ON queue.job (queue, run_at, id) WHERE state = 0;
+-- The live jobs of a supersede key: at most one that waits, the newest, and one that is leased.
+CREATE INDEX job_version    ON queue.job (queue, supersede_key, state) WHERE supersede_key IS NOT NULL;
 
 -- What a claim has leased, as long as some of it is: a repeated claim answers it, and a reaper finds by it what has expired.
 -- So a lease costs no index entry of its own, and a renewal none at all.
@@ -142,10 +153,72 @@ CREATE TABLE queue.unique_key (
     queue integer NOT NULL,
     key   text COLLATE "C" NOT NULL,
     job   uuid    NOT NULL,
+    -- That of the holder: a newer version of the same takes the key over.
+    supersede_key text COLLATE "C",
     until bigint,
     PRIMARY KEY (queue, key)
 );
 CREATE INDEX unique_key_until ON queue.unique_key (until) WHERE until IS NOT NULL;
+
+-- The newest version of each supersede key, and its job. It is forgotten after `forget_at`, unless that job is live.
+CREATE TABLE queue.version (
+    queue     integer NOT NULL,
+    key       text COLLATE "C" NOT NULL,
+    at        bigint  NOT NULL,
+    id        text COLLATE "C" NOT NULL,
+    job       uuid    NOT NULL,
+    forget_at bigint  NOT NULL,
+    PRIMARY KEY (queue, key)
+);
+CREATE INDEX version_forget ON queue.version (forget_at);
+
+-- When jobs of the keys of throttled classes have started: `n` of them at the same time.
+CREATE TABLE queue.throttle_start (
+    queue integer NOT NULL,
+    class text COLLATE "C" NOT NULL,
+    key   text COLLATE "C" NOT NULL,
+    at    bigint  NOT NULL,
+    n     bigint  NOT NULL,
+    PRIMARY KEY (queue, class, key, at)
+);
+CREATE INDEX throttle_start_age ON queue.throttle_start (queue, class, at);
+
+-- Keys that have parked jobs and starts in the present period: when to look at them again.
+CREATE TABLE queue.throttled (
+    queue integer NOT NULL,
+    key   text COLLATE "C" NOT NULL,
+    until bigint  NOT NULL,
+    PRIMARY KEY (queue, key)
+);
+CREATE INDEX throttled_until ON queue.throttled (queue, until);
+
+-- Queues that share a limit.
+CREATE TABLE queue.queue_group (
+    id        integer GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    name      text COLLATE "C" NOT NULL UNIQUE,
+    job_limit bigint
+);
+
+-- Schedules.
+CREATE TABLE queue.cron (
+    name         text COLLATE "C" NOT NULL PRIMARY KEY,
+    expression   text COLLATE "C" NOT NULL,
+    zone         text COLLATE "C" NOT NULL,
+    queue        integer  NOT NULL,
+    kind         text COLLATE "C" NOT NULL,
+    payload      text COLLATE "C" NOT NULL,
+    priority     smallint NOT NULL,
+    weight       smallint NOT NULL,
+    key          text COLLATE "C",
+    class        text COLLATE "C",
+    max_attempts bigint   NOT NULL,
+    timeout_ms   bigint   NOT NULL,
+    -- NULL when it never fires again.
+    next_at      bigint,
+    last_at      bigint,
+    last_job     uuid
+);
+CREATE INDEX cron_next ON queue.cron (queue, next_at) WHERE next_at IS NOT NULL;
 
 -- Finished jobs, by the month in which their id was made: a UUID of version 7 starts with its time, so that a look-up
 -- by id reads one partition. What lies outside of the months at hand is in the default partition.
@@ -171,6 +244,9 @@ CREATE TABLE queue.history (
     key          text COLLATE "C" NOT NULL,
     class        text COLLATE "C" NOT NULL,
     unique_key   text COLLATE "C",
+    supersede_key text COLLATE "C",
+    version_at   bigint,
+    version_id   text COLLATE "C",
     trace_parent text COLLATE "C",
     payload      text COLLATE "C" NOT NULL
 ) PARTITION BY RANGE (id);

@@ -10,6 +10,9 @@ CREATE FUNCTION queue.queue_now() RETURNS bigint LANGUAGE sql VOLATILE AS $$
     FROM queue.clock c
 $$;
 
+-- How long the newest version of a supersede key is remembered: 30 days.
+CREATE FUNCTION queue.versions_kept_ms() RETURNS bigint LANGUAGE sql IMMUTABLE AS $$ SELECT 30 * 24 * 60 * 60 * 1000::bigint $$;
+
 -- Locks queues, in one order for all callers, and answers the time. What follows in the transaction:
 --  * commits without waiting for the disk, so that locks are short; the caller waits for it afterwards (queue.flush);
 --  * has plans that do not depend on statistics: no table of jobs is ever walked, hashed or sorted, so that the order in
@@ -101,18 +104,35 @@ BEGIN
     WHERE j.ctid = u.at;
 END $$;
 
--- Makes scheduled jobs ready, in the order given, behind all that their keys have waiting.
+-- Makes scheduled jobs ready, in the order given, behind all that their keys have waiting; those of a supersede key of which a
+-- job is leased are parked. Whether any became ready.
 CREATE FUNCTION queue.place_due(ids uuid[], now_ms bigint) RETURNS boolean LANGUAGE plpgsql AS $$
 DECLARE
+    -- A variable, since with a constant the planner may take an index of that state alone and walk it.
+    is_leased CONSTANT smallint := 1;
     tids tid[]; queues integer[]; keys text[]; priorities smallint[]; weights smallint[]; arrivals bigint[];
+    held_back tid[]; held_queues integer[];
 BEGIN
-    SELECT array_agg(j.at ORDER BY u.nth), array_agg(j.queue ORDER BY u.nth), array_agg(j.key ORDER BY u.nth),
-           array_agg(j.priority ORDER BY u.nth), array_agg(j.weight ORDER BY u.nth)
-    INTO tids, queues, keys, priorities, weights
+    SELECT array_agg(j.at ORDER BY u.nth) FILTER (WHERE NOT j.waits), array_agg(j.queue ORDER BY u.nth) FILTER (WHERE NOT j.waits),
+           array_agg(j.key ORDER BY u.nth) FILTER (WHERE NOT j.waits),
+           array_agg(j.priority ORDER BY u.nth) FILTER (WHERE NOT j.waits),
+           array_agg(j.weight ORDER BY u.nth) FILTER (WHERE NOT j.waits),
+           array_agg(j.at) FILTER (WHERE j.waits), array_agg(j.queue) FILTER (WHERE j.waits)
+    INTO tids, queues, keys, priorities, weights, held_back, held_queues
     FROM unnest(ids) WITH ORDINALITY u(id, nth)
     CROSS JOIN LATERAL (
-        SELECT w.ctid AS at, w.queue, w.key, w.priority, w.weight FROM queue.job w WHERE w.id = u.id OFFSET 0
+        SELECT w.ctid AS at, w.queue, w.key, w.priority, w.weight, w.supersede_key IS NOT NULL AND (
+            SELECT true FROM queue.job r
+            WHERE r.queue = w.queue AND r.supersede_key = w.supersede_key AND r.state = is_leased LIMIT 1
+        ) IS NOT NULL AS waits
+        FROM queue.job w WHERE w.id = u.id OFFSET 0
     ) j;
+    IF held_back IS NOT NULL THEN
+        UPDATE queue.job j SET state = 3, arrival = nextval('queue.arrival'), run_at = NULL, ready_at = now_ms
+        WHERE j.ctid = ANY (held_back);
+        PERFORM queue.count_moves(held_queues, array_fill(0::smallint, ARRAY[cardinality(held_back)]),
+                                  array_fill(3::smallint, ARRAY[cardinality(held_back)]));
+    END IF;
     IF tids IS NULL THEN
         RETURN false;
     END IF;
@@ -131,7 +151,10 @@ END $$;
 CREATE FUNCTION queue.unpark(of_queues integer[], of_keys text[], most integer[], counted boolean, now_ms bigint)
 RETURNS bigint LANGUAGE plpgsql AS $$
 DECLARE
-    tids tid[]; queues integer[]; passes bigint[]; arrivals bigint[];
+    -- A variable, since with a constant the planner may take an index of that state alone and walk it.
+    is_leased CONSTANT smallint := 1;
+    tids tid[]; queues integer[]; passes bigint[]; arrivals bigint[]; throttled_queues integer[]; throttled_keys text[];
+    throttled_classes text[];
 BEGIN
     WITH best AS MATERIALIZED (
         SELECT f.queue, f.key, p.*, row_number() OVER (
@@ -140,7 +163,10 @@ BEGIN
         FROM unnest(of_queues, of_keys, most) f(queue, key, most)
         CROSS JOIN LATERAL (
             SELECT j.ctid AS at, j.class, j.priority, j.weight, j.arrival FROM queue.job j
-            WHERE j.queue = f.queue AND j.key = f.key AND j.state = 3
+            WHERE j.queue = f.queue AND j.key = f.key AND j.state = 3 AND (j.supersede_key IS NULL OR (
+                SELECT true FROM queue.job r
+                WHERE r.queue = j.queue AND r.supersede_key = j.supersede_key AND r.state = is_leased LIMIT 1
+            ) IS NULL)
             ORDER BY j.priority DESC, j.arrival LIMIT f.most
         ) p
     ), limited AS MATERIALIZED (
@@ -148,11 +174,24 @@ BEGIN
                 (SELECT CASE WHEN o.paused THEN 0 ELSE o.job_limit END FROM queue.key_override o
                  WHERE o.queue = b.queue AND o.key = b.key),
                 (SELECT c.job_limit FROM queue.limit_class c WHERE c.queue = b.queue AND c.class = b.class)
-            ) AS job_limit
+            ) AS job_limit, (
+                SELECT c.throttle_starts - coalesce((
+                    SELECT sum(s.n) FROM queue.throttle_start s
+                    WHERE s.queue = b.queue AND s.class = b.class AND s.key = b.key AND s.at > now_ms - c.throttle_ms
+                ), 0) - (
+                    SELECT count(*) FROM (
+                        SELECT FROM queue.job j WHERE j.queue = b.queue AND j.key = b.key AND j.state = 2
+                          AND (j.priority > b.priority OR (j.priority = b.priority AND j.arrival < b.arrival))
+                        ORDER BY j.priority DESC, j.arrival OFFSET 0
+                    ) ahead
+                )
+                FROM queue.limit_class c
+                WHERE c.queue = b.queue AND c.class = b.class AND c.throttle_starts IS NOT NULL
+            ) AS starts_left
         FROM best b
     ), fitting AS MATERIALIZED (
         SELECT l.* FROM limited l
-        WHERE l.job_limit IS NULL OR l.place <= l.job_limit - CASE WHEN counted THEN (
+        WHERE coalesce(l.place <= l.starts_left, true) AND (l.job_limit IS NULL OR l.place <= l.job_limit - CASE WHEN counted THEN (
             SELECT count(*) FROM queue.job j WHERE j.queue = l.queue AND j.key = l.key AND j.state = 1
         ) + (
             SELECT count(*) FROM (
@@ -161,7 +200,7 @@ BEGIN
                   AND (j.priority > l.priority OR j.arrival < l.arrival)
                 ORDER BY j.priority DESC, j.arrival OFFSET 0
             ) ahead
-        ) ELSE 0 END
+        ) ELSE 0 END)
     ), placed AS (
         SELECT f.at, f.queue, f.arrival, coalesce(
             (SELECT j.pass FROM queue.job j
@@ -178,8 +217,15 @@ BEGIN
         ) AS pass
         FROM fitting f
     )
-    SELECT array_agg(p.at), array_agg(p.queue), array_agg(p.pass), array_agg(p.arrival)
-    INTO tids, queues, passes, arrivals FROM placed p;
+    SELECT array_agg(p.at), array_agg(p.queue), array_agg(p.pass), array_agg(p.arrival),
+           (SELECT array_agg(l.queue) FROM limited l WHERE l.place > l.starts_left),
+           (SELECT array_agg(l.key) FROM limited l WHERE l.place > l.starts_left),
+           (SELECT array_agg(l.class) FROM limited l WHERE l.place > l.starts_left)
+    INTO tids, queues, passes, arrivals, throttled_queues, throttled_keys, throttled_classes FROM placed p;
+    IF throttled_queues IS NOT NULL THEN
+        PERFORM queue.watch(u.queue, array_agg(u.key), array_agg(u.class), now_ms)
+        FROM unnest(throttled_queues, throttled_keys, throttled_classes) u(queue, key, class) GROUP BY u.queue;
+    END IF;
     IF tids IS NULL THEN
         RETURN 0;
     END IF;
@@ -189,17 +235,31 @@ BEGIN
     RETURN cardinality(tids);
 END $$;
 
--- Gives the room that ended leases have left to the parked jobs of their keys, so many of each; whether any became ready.
+-- Gives the room that ended leases have left to the parked jobs of their keys, so many of each, and to those that have waited
+-- for an older version to end; whether any became ready.
 --
 -- A claim may count a lease that ends meanwhile, and park a job of its key that nobody would then wake. So both sides look
 -- once more after they have committed: the settlement for parked jobs, here, and a claim that has parked for room, in
 -- queue.refill. One of the two looks after both have committed.
-CREATE FUNCTION queue.fill(of_queues integer[], of_keys text[], freed integer[], max_wait_ms bigint) RETURNS boolean
-LANGUAGE plpgsql AS $$
+CREATE FUNCTION queue.fill(
+    of_queues integer[], of_keys text[], freed integer[], version_queues integer[], versions text[], max_wait_ms bigint
+) RETURNS boolean LANGUAGE plpgsql AS $$
 DECLARE
-    now_ms bigint; queues integer[]; keys text[]; most integer[];
+    -- A variable, since with a constant the planner may take an index of that state alone and walk it.
+    is_parked CONSTANT smallint := 3;
+    now_ms bigint; queues integer[]; keys text[]; most integer[]; newer_queues integer[]; newer_keys text[];
+    woke boolean := false;
 BEGIN
     now_ms := queue.enter('{}');
+    SELECT array_agg(j.queue), array_agg(j.key) INTO newer_queues, newer_keys
+    FROM unnest(version_queues, versions) v(queue, key)
+    CROSS JOIN LATERAL (
+        SELECT w.queue, w.key FROM queue.job w
+        WHERE w.queue = v.queue AND w.supersede_key = v.key AND w.state = is_parked OFFSET 0
+    ) j;
+    IF newer_queues IS NOT NULL THEN
+        woke := queue.refill(newer_queues, newer_keys, 10);
+    END IF;
     -- What waits too long is looked for once a queue, and seldom found.
     SELECT array_agg(f.queue), array_agg(f.key), array_agg(f.freed) INTO queues, keys, most
     FROM unnest(of_queues, of_keys, freed) f(queue, key, freed)
@@ -209,10 +269,10 @@ BEGIN
         SELECT j.ready_at FROM queue.job j WHERE j.state = 2 AND j.queue = d.q ORDER BY j.ready_at LIMIT 1
     ) <= now_ms - max_wait_ms;
     IF queues IS NULL THEN
-        RETURN false;
+        RETURN woke;
     END IF;
     now_ms := queue.enter(queues);
-    RETURN queue.unpark(queues, keys, most, false, now_ms) > 0;
+    RETURN queue.unpark(queues, keys, most, false, now_ms) > 0 OR woke;
 END $$;
 
 -- The time that a key was full does not count as waiting: the next jobs of keys that have just ceased to be full wait from now.
@@ -238,9 +298,11 @@ END $$;
 -- Gives parked jobs of keys the room that there is: see queue.fill.
 CREATE FUNCTION queue.refill(of_queues integer[], of_keys text[], most integer) RETURNS boolean LANGUAGE plpgsql AS $$
 DECLARE
-    now_ms bigint := queue.enter(of_queues);
+    now_ms bigint := queue.enter(of_queues); queues integer[]; keys text[];
 BEGIN
-    RETURN queue.unpark(of_queues, of_keys, array_fill(most, ARRAY[cardinality(of_keys)]), true, now_ms) > 0;
+    SELECT array_agg(d.queue), array_agg(d.key) INTO queues, keys
+    FROM (SELECT DISTINCT u.queue, u.key FROM unnest(of_queues, of_keys) u(queue, key)) d;
+    RETURN queue.unpark(queues, keys, array_fill(most, ARRAY[cardinality(keys)]), true, now_ms) > 0;
 END $$;
 
 -- So many leases under these tokens have ended, one for each time that a token is named.
@@ -264,11 +326,12 @@ BEGIN
     ), kept AS (
         INSERT INTO queue.history (
             id, created_at, finished_at, timeout_ms, attempt, max_attempts, crashes, queue, state, priority, weight,
-            reason, unique_ms, leased_at, settled, kind, key, class, unique_key, trace_parent, payload
+            reason, unique_ms, leased_at, settled, kind, key, class, unique_key,
+            supersede_key, version_at, version_id, trace_parent, payload
         )
         SELECT g.id, g.created_at, now_ms, g.timeout_ms, g.attempts, g.max_attempts, g.all_crashes, g.queue, g.ends_as,
                g.priority, g.weight, g.reason, g.unique_ms, g.leased_at, coalesce(g.token, g.settled), g.kind, g.key, g.class,
-               g.unique_key, g.trace_parent, g.payload
+               g.unique_key, g.supersede_key, g.version_at, g.version_id, g.trace_parent, g.payload
         FROM gone g
     )
     -- A dead job keeps its checkpoints: it may be replayed.
@@ -282,4 +345,110 @@ BEGIN
     DELETE FROM queue.unique_key k USING unnest(rows) u
     WHERE u.state IN (5, 6) AND k.queue = u.queue AND k.key = u.unique_key AND k.job = u.id;
     PERFORM queue.count_moves(array_agg(u.queue), array_agg(u.was), array_agg(u.state)) FROM unnest(rows) u;
+END $$;
+
+-- Ends what waits of a supersede key, but for its newest job, and asks what runs of it to stop.
+CREATE FUNCTION queue.supersede(of_queue integer, of_key text, newest uuid, now_ms bigint) RETURNS void LANGUAGE plpgsql AS $$
+DECLARE
+    -- That of cancellations.
+    superseded CONSTANT smallint := 2;
+    older queue.job;
+BEGIN
+    FOR older IN
+        SELECT j.* FROM queue.job j WHERE j.queue = of_queue AND j.supersede_key = of_key AND j.id <> newest
+        ORDER BY j.supersede_key, j.state FOR UPDATE
+    LOOP
+        IF older.state = 1 THEN
+            UPDATE queue.job j SET cancel = coalesce(j.cancel, superseded) WHERE j.id = older.id;
+            CONTINUE;
+        END IF;
+        PERFORM queue.finish(ARRAY[ROW(
+            older.id, older.queue, older.key, older.state, 6, superseded, NULL, older.attempt, older.crashes,
+            older.unique_key, older.unique_ms
+        )::queue.ending], now_ms);
+        -- A ready job held room that the next of its key gets.
+        PERFORM queue.unpark(ARRAY[older.queue], ARRAY[older.key], ARRAY[1], true, now_ms) WHERE older.key <> '';
+    END LOOP;
+END $$;
+
+-- Notes of the keys of throttled classes that have parked jobs when the first start of their period leaves it, and the key is
+-- to be looked at again. Without such a start there is nothing to wait for: the next start notes the key.
+CREATE FUNCTION queue.watch(of_queue integer, keys text[], classes text[], now_ms bigint) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+    INSERT INTO queue.throttled AS t (queue, key, until)
+    SELECT of_queue, w.key, min(w.until)
+    FROM (
+        SELECT d.key, (
+            SELECT min(s.at) + c.throttle_ms FROM queue.throttle_start s
+            WHERE s.queue = of_queue AND s.class = d.class AND s.key = d.key AND s.at > now_ms - c.throttle_ms
+        ) AS until
+        FROM (SELECT DISTINCT u.key, u.class FROM unnest(keys, classes) u(key, class)) d
+        JOIN queue.limit_class c ON c.queue = of_queue AND c.class = d.class AND c.throttle_starts IS NOT NULL
+        WHERE (SELECT true FROM queue.job j WHERE j.queue = of_queue AND j.key = d.key AND j.state = 3
+               ORDER BY j.priority DESC, j.arrival LIMIT 1)
+    ) w
+    WHERE w.until IS NOT NULL GROUP BY w.key ORDER BY w.key
+    ON CONFLICT (queue, key) DO UPDATE SET until = least(t.until, excluded.until);
+END $$;
+
+-- Looks at keys again whose throttles have a start for them since, at so many keys and jobs at most. How many parked jobs became
+-- ready. Until it has, no job of such a key starts, so that none starts before those that have waited longer.
+CREATE FUNCTION queue.end_throttles(of_queue integer, keys_max integer, most integer) RETURNS bigint LANGUAGE plpgsql AS $$
+DECLARE
+    now_ms bigint := queue.enter('{}'); keys text[]; classes text[]; per_key integer; freed bigint;
+BEGIN
+    -- Whether there is anything to do is asked without a lock.
+    IF most <= 0 OR coalesce((
+        SELECT t.until FROM queue.throttled t WHERE t.queue = of_queue ORDER BY t.until LIMIT 1
+    ), now_ms + 1) > now_ms THEN
+        RETURN 0;
+    END IF;
+    now_ms := queue.enter(ARRAY[of_queue]);
+    WITH ended AS (
+        DELETE FROM queue.throttled t WHERE t.ctid = ANY (ARRAY(
+            SELECT e.ctid FROM queue.throttled e WHERE e.queue = of_queue AND e.until <= now_ms
+            ORDER BY e.until LIMIT least(keys_max, most)
+        ))
+        RETURNING t.key
+    )
+    SELECT array_agg(e.key) INTO keys FROM ended e;
+    IF keys IS NULL THEN
+        RETURN 0;
+    END IF;
+    per_key := greatest(most / cardinality(keys), 1);
+    freed := queue.unpark(array_fill(of_queue, ARRAY[cardinality(keys)]), keys, array_fill(per_key, ARRAY[cardinality(keys)]),
+                          true, now_ms);
+    classes := ARRAY(
+        SELECT (SELECT j.class FROM queue.job j WHERE j.queue = of_queue AND j.key = u.key AND j.state = 3
+                ORDER BY j.priority DESC, j.arrival LIMIT 1)
+        FROM unnest(keys) WITH ORDINALITY u(key, nth) ORDER BY u.nth
+    );
+    PERFORM queue.watch(of_queue, keys, classes, now_ms);
+    IF freed >= per_key THEN
+        -- Of some more may have room: they are looked at again at once.
+        INSERT INTO queue.throttled AS t (queue, key, until)
+        SELECT of_queue, u.key, now_ms FROM unnest(keys, classes) u(key, class)
+        WHERE u.class IS NOT NULL AND queue.starts_left(of_queue, u.class, u.key, now_ms) > 0 ORDER BY u.key
+        ON CONFLICT (queue, key) DO UPDATE SET until = excluded.until;
+    END IF;
+    RETURN freed;
+END $$;
+
+-- How many jobs of a key its throttle lets start at this time, beside those that are ready; NULL without a throttle.
+CREATE FUNCTION queue.starts_left(of_queue integer, of_class text, of_key text, now_ms bigint) RETURNS bigint
+LANGUAGE plpgsql AS $$
+BEGIN
+    RETURN (
+        SELECT c.throttle_starts - coalesce((
+            SELECT sum(s.n) FROM queue.throttle_start s
+            WHERE s.queue = of_queue AND s.class = of_class AND s.key = of_key AND s.at > now_ms - c.throttle_ms
+        ), 0) - (
+            SELECT count(*) FROM (
+                SELECT FROM queue.job j WHERE j.queue = of_queue AND j.key = of_key AND j.state = 2
+                ORDER BY j.priority DESC, j.arrival LIMIT c.throttle_starts
+            ) ready
+        )
+        FROM queue.limit_class c
+        WHERE c.queue = of_queue AND c.class = of_class AND c.throttle_starts IS NOT NULL
+    );
 END $$;

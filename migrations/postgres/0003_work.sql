@@ -22,7 +22,7 @@ BEGIN
     WHERE u.answer = 0 AND u.unique_key IS NOT NULL
     -- In one order for all callers, so that no two wait for each other.
     ORDER BY u.queue, u.unique_key, u.nth
-    ON CONFLICT (queue, key) DO UPDATE SET job = excluded.job, until = NULL WHERE k.until <= now_ms;
+    ON CONFLICT (queue, key) DO UPDATE SET job = excluded.job, supersede_key = NULL, until = NULL WHERE k.until <= now_ms;
     SELECT array_agg(t.holder ORDER BY t.nth),
            array_agg(CASE WHEN t.answer = 0 AND t.holder <> t.id THEN 1 ELSE t.answer END ORDER BY t.nth)
     INTO holders, answers
@@ -34,12 +34,25 @@ BEGIN
     ) t;
 END $$;
 
--- Stores jobs of all callers that joined. Answers for each in order: 0 stored, 1 there already (by whom), 2 unknown queue,
--- 3 unknown limit class, 4 too far away.
-CREATE FUNCTION queue.enqueue(
+-- Why a job cannot be stored as it is: 2 unknown queue, 3 unknown limit class, 4 too far away, or 0.
+CREATE FUNCTION queue.fault_of(of_queue integer, of_class text, run_at bigint, run_at_max_ms bigint, now_ms bigint)
+RETURNS smallint LANGUAGE plpgsql AS $$
+BEGIN
+    RETURN CASE
+        WHEN of_queue IS NULL THEN 2
+        WHEN of_class <> '' AND (
+            SELECT true FROM queue.limit_class c WHERE c.queue = of_queue AND c.class = of_class
+        ) IS NULL THEN 3
+        WHEN run_at > now_ms + run_at_max_ms THEN 4
+        ELSE 0
+    END;
+END $$;
+
+-- Stores jobs that supersede none and that no throttle refuses. See queue.enqueue.
+CREATE FUNCTION queue.store_jobs(
     ids uuid[], names text[], kinds text[], priorities smallint[], weights smallint[], keys text[], classes text[],
     run_ats bigint[], maxima bigint[], timeouts_ms bigint[], unique_keys text[], uniques_ms bigint[], payloads text[],
-    trace_parents text[], run_at_max_ms bigint,
+    trace_parents text[], run_at_max_ms bigint, supersede_keys text[], version_ats bigint[], version_ids text[],
     OUT answers smallint[], OUT holders uuid[], OUT woke boolean
 ) LANGUAGE plpgsql AS $$
 DECLARE
@@ -77,18 +90,19 @@ BEGIN
     WITH stored AS (
         INSERT INTO queue.job (
             id, pass, arrival, created_at, timeout_ms, attempt, max_attempts, crashes, queue, state, priority, weight,
-            run_at, ready_at, unique_ms, kind, key, class, unique_key, trace_parent, payload
+            run_at, ready_at, unique_ms, kind, key, class, unique_key, supersede_key, version_at, version_id, trace_parent,
+            payload
         )
         SELECT u.id, coalesce(u.pass, 0), nextval('queue.arrival'), now_ms, u.timeout_ms, 1, u.max_attempts, 0, u.queue,
                CASE WHEN u.pass IS NULL THEN 0 ELSE 2 END, u.priority, u.weight, CASE WHEN u.pass IS NULL THEN u.run_at END,
                CASE WHEN u.pass IS NOT NULL THEN now_ms END, u.unique_ms, u.kind, u.key, u.class, u.unique_key,
-               u.trace_parent, u.payload
+               u.supersede_key, u.version_at, u.version_id, u.trace_parent, u.payload
         FROM unnest(
             ids, queues, answers, passes, kinds, priorities, weights, keys, classes, run_ats, maxima, timeouts_ms,
-            unique_keys, uniques_ms, payloads, trace_parents
+            unique_keys, uniques_ms, payloads, trace_parents, supersede_keys, version_ats, version_ids
         ) u(
             id, queue, answer, pass, kind, priority, weight, key, class, run_at, max_attempts, timeout_ms, unique_key,
-            unique_ms, payload, trace_parent
+            unique_ms, payload, trace_parent, supersede_key, version_at, version_id
         )
         WHERE u.answer = 0
         ON CONFLICT (id) DO NOTHING
@@ -127,6 +141,142 @@ BEGIN
     woke := coalesce(2 = ANY (stored_states), false);
 END $$;
 
+-- How many jobs of a key its throttle still takes, those that wait counted, and how long until a start leaves the period;
+-- NULL when it refuses none.
+CREATE FUNCTION queue.quota(of_queue integer, of_class text, of_key text, now_ms bigint, OUT room bigint, OUT retry_in_ms bigint)
+LANGUAGE plpgsql AS $$
+BEGIN
+    SELECT c.throttle_starts - coalesce((
+               SELECT sum(s.n) FROM queue.throttle_start s
+               WHERE s.queue = of_queue AND s.class = of_class AND s.key = of_key AND s.at > now_ms - c.throttle_ms
+           ), 0) - (
+               SELECT count(*) FROM (
+                   SELECT FROM queue.job j WHERE j.queue = of_queue AND j.key = of_key AND j.state = 2
+                   ORDER BY j.priority DESC, j.arrival LIMIT c.throttle_starts
+               ) ready
+           ) - (
+               SELECT count(*) FROM (
+                   SELECT FROM queue.job j WHERE j.queue = of_queue AND j.key = of_key AND j.state = 3
+                   ORDER BY j.priority DESC, j.arrival LIMIT c.throttle_starts
+               ) parked
+           ), c.throttle_ms + coalesce((
+               SELECT min(s.at) FROM queue.throttle_start s
+               WHERE s.queue = of_queue AND s.class = of_class AND s.key = of_key AND s.at > now_ms - c.throttle_ms
+           ), now_ms) - now_ms
+    INTO room, retry_in_ms
+    FROM queue.limit_class c
+    WHERE c.queue = of_queue AND c.class = of_class AND c.throttle_starts IS NOT NULL AND c.throttle_refuses;
+END $$;
+
+-- Stores jobs of all callers that joined, as if each came by itself. Answers for each in order: 0 stored, 1 there already (by
+-- whom), 2 unknown queue, 3 unknown limit class, 4 too far away, 5 superseded (by whom), 6 refused by its throttle (for how
+-- long). Keys of jobs that it has parked behind an older version are to be looked at after the commit: see queue.fill.
+CREATE FUNCTION queue.enqueue(
+    ids uuid[], names text[], kinds text[], priorities smallint[], weights smallint[], keys text[], classes text[],
+    run_ats bigint[], maxima bigint[], timeouts_ms bigint[], unique_keys text[], uniques_ms bigint[], payloads text[],
+    trace_parents text[], run_at_max_ms bigint, supersede_keys text[], version_ats bigint[], version_ids text[],
+    OUT answers smallint[], OUT holders uuid[], OUT woke boolean, OUT retry_in_ms bigint[], OUT parked_queues integer[],
+    OUT parked_keys text[]
+) LANGUAGE plpgsql AS $$
+DECLARE
+    -- A variable, since with a constant the planner may take an index of that state alone and walk it.
+    is_leased CONSTANT smallint := 1;
+    now_ms bigint; of_queue integer; answer smallint; holder uuid; newest queue.version; held queue.unique_key; quota record;
+    stored record;
+BEGIN
+    retry_in_ms := array_fill(NULL::bigint, ARRAY[cardinality(ids)]);
+    parked_queues := '{}';
+    parked_keys := '{}';
+    -- Most jobs neither supersede nor can be refused, and are stored together without a lock.
+    IF NOT EXISTS (SELECT FROM unnest(supersede_keys) k WHERE k IS NOT NULL) AND NOT EXISTS (
+        SELECT FROM queue.limit_class c WHERE c.throttle_refuses AND c.throttle_starts IS NOT NULL AND c.class = ANY (classes)
+    ) THEN
+        SELECT s.answers, s.holders, s.woke INTO answers, holders, woke FROM queue.store_jobs(
+            ids, names, kinds, priorities, weights, keys, classes, run_ats, maxima, timeouts_ms, unique_keys, uniques_ms,
+            payloads, trace_parents, run_at_max_ms, supersede_keys, version_ats, version_ids
+        ) s;
+        RETURN;
+    END IF;
+    answers := '{}';
+    holders := '{}';
+    woke := false;
+    now_ms := queue.enter(ARRAY(SELECT q.id FROM queue.queue q WHERE q.name = ANY (names)));
+    FOR i IN 1..cardinality(ids) LOOP
+        of_queue := (SELECT q.id FROM queue.queue q WHERE q.name = names[i]);
+        answer := queue.fault_of(of_queue, classes[i], run_ats[i], run_at_max_ms, now_ms);
+        holder := ids[i];
+        newest := NULL;
+        held := NULL;
+        IF answer = 0 AND coalesce((SELECT true FROM queue.job j WHERE j.id = ids[i]),
+                                   (SELECT true FROM queue.history h WHERE h.id = ids[i])) THEN
+            answer := 1;
+        END IF;
+        IF answer = 0 AND supersede_keys[i] IS NOT NULL THEN
+            SELECT v.* INTO newest FROM queue.version v WHERE v.queue = of_queue AND v.key = supersede_keys[i];
+            IF newest.at = version_ats[i] AND newest.id = version_ids[i] THEN
+                answer := 1;
+                holder := newest.job;
+            ELSIF version_ats[i] < newest.at THEN
+                answer := 5;
+                holder := newest.job;
+            END IF;
+        END IF;
+        IF answer = 0 AND unique_keys[i] IS NOT NULL THEN
+            SELECT k.* INTO held FROM queue.unique_key k
+            WHERE k.queue = of_queue AND k.key = unique_keys[i] AND (k.until IS NULL OR k.until > now_ms);
+            -- An older version leaves its key to a newer one.
+            IF held.job IS NOT NULL AND NOT coalesce(held.supersede_key = supersede_keys[i], false) THEN
+                answer := 1;
+                holder := held.job;
+            END IF;
+        END IF;
+        IF answer = 0 AND coalesce(run_ats[i] <= now_ms, true) THEN
+            SELECT q.* INTO quota FROM queue.quota(of_queue, classes[i], keys[i], now_ms) q;
+            IF quota.room <= 0 THEN
+                answer := 6;
+                retry_in_ms[i] := quota.retry_in_ms;
+            END IF;
+        END IF;
+        IF answer = 0 THEN
+            IF held.job IS NOT NULL THEN
+                DELETE FROM queue.unique_key k WHERE k.queue = of_queue AND k.key = unique_keys[i] AND k.job = held.job;
+            END IF;
+            SELECT s.* INTO stored FROM queue.store_jobs(
+                ids[i:i], names[i:i], kinds[i:i], priorities[i:i], weights[i:i], keys[i:i], classes[i:i], run_ats[i:i],
+                maxima[i:i], timeouts_ms[i:i], unique_keys[i:i], uniques_ms[i:i], payloads[i:i], trace_parents[i:i],
+                run_at_max_ms, supersede_keys[i:i], version_ats[i:i], version_ids[i:i]
+            ) s;
+            answer := stored.answers[1];
+            holder := stored.holders[1];
+            woke := woke OR stored.woke;
+            IF answer > 0 AND held.job IS NOT NULL THEN
+                RAISE EXCEPTION 'a unique key was taken meanwhile' USING ERRCODE = 'serialization_failure';
+            END IF;
+            IF answer = 0 AND supersede_keys[i] IS NOT NULL THEN
+                UPDATE queue.unique_key k SET supersede_key = supersede_keys[i]
+                WHERE k.queue = of_queue AND k.key = unique_keys[i] AND k.job = ids[i];
+                INSERT INTO queue.version (queue, key, at, id, job, forget_at)
+                VALUES (of_queue, supersede_keys[i], version_ats[i], version_ids[i], ids[i], now_ms + queue.versions_kept_ms())
+                ON CONFLICT (queue, key) DO UPDATE SET
+                    at = excluded.at, id = excluded.id, job = excluded.job, forget_at = excluded.forget_at;
+                PERFORM queue.supersede(of_queue, supersede_keys[i], ids[i], now_ms);
+                -- It waits until no older one is leased.
+                IF stored.woke AND (
+                    SELECT true FROM queue.job j WHERE j.queue = of_queue AND j.supersede_key = supersede_keys[i]
+                      AND j.state = is_leased LIMIT 1
+                ) THEN
+                    UPDATE queue.job j SET state = 3 WHERE j.id = ids[i];
+                    PERFORM queue.count_moves(ARRAY[of_queue], ARRAY[2::smallint], ARRAY[3::smallint]);
+                    parked_queues := parked_queues || of_queue;
+                    parked_keys := parked_keys || keys[i];
+                END IF;
+            END IF;
+        END IF;
+        answers := answers || answer;
+        holders := holders || holder;
+    END LOOP;
+END $$;
+
 -- Ready jobs that a claim has looked at, best first.
 CREATE TYPE queue.looked AS (
     tids tid[], ids uuid[], keys text[], classes text[], priorities smallint[], passes bigint[]
@@ -143,11 +293,16 @@ BEGIN
     SELECT of_queue, u.priority, max(u.pass) FROM unnest(jobs.priorities, jobs.passes) u(priority, pass) GROUP BY u.priority
     ON CONFLICT (queue, priority) DO UPDATE SET v = greatest(t.v, excluded.v);
     UPDATE queue.queue q SET starts = q.starts + cardinality(jobs.tids) WHERE q.id = of_queue;
+    INSERT INTO queue.throttle_start AS s (queue, class, key, at, n)
+    SELECT of_queue, u.class, u.key, now_ms, count(*)
+    FROM queue.limit_class c JOIN unnest(jobs.keys, jobs.classes) u(key, class) ON u.class = c.class
+    WHERE c.queue = of_queue AND c.throttle_starts IS NOT NULL GROUP BY u.class, u.key
+    ON CONFLICT (queue, class, key, at) DO UPDATE SET n = s.n + excluded.n;
 END $$;
 
--- Divides ready jobs into those that start, as many as are wanted, and those whose key is full.
+-- Divides ready jobs into those that start, as many as are wanted, and those whose key is full or has had all its starts.
 CREATE FUNCTION queue.divide(
-    of_queue integer, jobs queue.looked, wanted integer,
+    of_queue integer, jobs queue.looked, wanted integer, now_ms bigint,
     OUT starting queue.looked, OUT parking queue.looked, OUT more boolean
 ) LANGUAGE plpgsql SET enable_hashjoin = on SET enable_nestloop = off AS $$
 DECLARE
@@ -159,7 +314,16 @@ BEGIN
     ), known AS MATERIALIZED (
         SELECT l.*, CASE WHEN l.job_limit IS NULL THEN 0 ELSE (
                 SELECT count(*) FROM queue.job j WHERE j.queue = of_queue AND j.key = l.key AND j.state = 1
-            ) END AS leased
+            ) END AS leased, (
+                SELECT CASE WHEN (
+                    SELECT true FROM queue.throttled t WHERE t.queue = of_queue AND t.key = l.key AND t.until <= now_ms
+                ) THEN 0 ELSE c.throttle_starts - coalesce((
+                    SELECT sum(s.n) FROM queue.throttle_start s
+                    WHERE s.queue = of_queue AND s.class = l.class AND s.key = l.key AND s.at > now_ms - c.throttle_ms
+                ), 0) END
+                FROM queue.limit_class c
+                WHERE c.queue = of_queue AND c.class = l.class AND c.throttle_starts IS NOT NULL
+            ) AS starts_left
         FROM (
             SELECT d.*, CASE WHEN d.key = '' THEN NULL ELSE coalesce(
                     (SELECT CASE WHEN o.paused THEN 0 ELSE o.job_limit END FROM queue.key_override o
@@ -169,13 +333,15 @@ BEGIN
             FROM (SELECT DISTINCT h.key, h.class FROM head h) d
         ) l
     ), judged AS (
-        SELECT h.*, k.job_limit, k.leased, k.job_limit IS NULL OR k.leased + row_number() OVER (
+        SELECT h.*, k.job_limit, k.leased, k.starts_left, (k.job_limit IS NULL OR k.leased + row_number() OVER (
                 PARTITION BY h.key ORDER BY h.nth
-            ) <= k.job_limit AS fits
+            ) <= k.job_limit) AND coalesce(row_number() OVER (PARTITION BY h.key, h.class ORDER BY h.nth) <= k.starts_left, true)
+            AS fits
         FROM head h JOIN known k USING (key, class)
     ), ranked AS MATERIALIZED (
         SELECT j.*, count(*) FILTER (WHERE j.fits) OVER (ORDER BY j.nth) AS place,
-               j.leased + count(*) FILTER (WHERE j.fits) OVER (PARTITION BY j.key) >= j.job_limit AS is_full
+               coalesce(j.leased + count(*) FILTER (WHERE j.fits) OVER (PARTITION BY j.key) >= j.job_limit, false)
+               OR coalesce(count(*) FILTER (WHERE j.fits) OVER (PARTITION BY j.key, j.class) >= j.starts_left, false) AS is_full
         FROM judged j
     ), starts AS (
         SELECT array_agg(r.at ORDER BY r.nth) AS tids, array_agg(r.id ORDER BY r.nth) AS ids,
@@ -198,7 +364,7 @@ END $$;
 -- Of the ready jobs that are the first of their key and wait since then or longer, best first those that have waited longest:
 -- those that start, and those whose key is full.
 CREATE FUNCTION queue.starved(
-    of_queue integer, since_ms bigint, wanted integer, OUT starting queue.looked, OUT parking queue.looked
+    of_queue integer, since_ms bigint, wanted integer, now_ms bigint, OUT starting queue.looked, OUT parking queue.looked
 ) LANGUAGE plpgsql AS $$
 DECLARE
     oldest queue.looked; divided record;
@@ -216,20 +382,19 @@ BEGIN
         ORDER BY f.priority DESC, f.arrival LIMIT 1
     );
     IF oldest.tids IS NOT NULL THEN
-        SELECT d.* INTO divided FROM queue.divide(of_queue, oldest, wanted) d;
+        SELECT d.* INTO divided FROM queue.divide(of_queue, oldest, wanted, now_ms) d;
         starting := divided.starting;
         parking := divided.parking;
     END IF;
 END $$;
 
 -- One round of a claim: looks at the first jobs of the ready index; which of them start, which are parked since their key
--- is full, and whether more may be ready.
+-- is full, and whether more may be ready. A queue is plain that has neither throttles nor keys with settings of their own.
 CREATE FUNCTION queue.look(
-    of_queue integer, rows integer, wanted integer, OUT starting queue.looked, OUT parking queue.looked, OUT more boolean
+    of_queue integer, rows integer, wanted integer, is_plain boolean, now_ms bigint, OUT starting queue.looked, OUT parking queue.looked, OUT more boolean
 ) LANGUAGE plpgsql AS $$
 DECLARE
     head queue.looked; all_fit boolean; divided record;
-    has_overrides boolean := EXISTS (SELECT FROM queue.key_override o WHERE o.queue = of_queue);
 BEGIN
     SELECT array_agg(j.at), array_agg(j.id), array_agg(j.key), array_agg(j.class), array_agg(j.priority), array_agg(j.pass)
     INTO head
@@ -242,7 +407,7 @@ BEGIN
         RETURN;
     END IF;
     -- Mostly no key comes near its limit, and nothing needs to be ranked.
-    IF NOT has_overrides THEN
+    IF is_plain THEN
         SELECT bool_and(k.job_limit IS NULL OR k.wanted <= k.job_limit - (
             SELECT count(*) FROM queue.job j WHERE j.queue = of_queue AND j.key = k.key AND j.state = 1
         )) INTO all_fit
@@ -257,7 +422,7 @@ BEGIN
         starting := ROW(head.tids[:wanted], head.ids[:wanted], head.keys[:wanted], head.classes[:wanted],
                         head.priorities[:wanted], head.passes[:wanted]);
     ELSE
-        SELECT d.* INTO divided FROM queue.divide(of_queue, head, wanted) d;
+        SELECT d.* INTO divided FROM queue.divide(of_queue, head, wanted, now_ms) d;
         starting := divided.starting;
         parking := divided.parking;
         more := more OR divided.more;
@@ -279,13 +444,17 @@ DECLARE
     starved_every CONSTANT integer := 10;
     queues integer[]; one integer; now_ms bigint; q queue.queue; room integer; share integer; seen record;
     starting queue.looked; parking queue.looked; left_over integer := most; leased_queues integer[] := '{}';
+    is_throttled boolean; is_plain boolean; is_full boolean;
 BEGIN
     SELECT n INTO unknown FROM unnest(names) n WHERE NOT EXISTS (SELECT FROM queue.queue k WHERE k.name = n) LIMIT 1;
     IF unknown IS NOT NULL THEN
         RETURN;
     END IF;
     queues := ARRAY(SELECT k.id FROM unnest(names) WITH ORDINALITY n(name, nth) JOIN queue.queue k USING (name) ORDER BY n.nth);
-    now_ms := queue.enter(queues);
+    -- Queues of a group are counted together, and so claimed from one at a time.
+    now_ms := queue.enter(queues || ARRAY(
+        SELECT m.id FROM queue.queue k JOIN queue.queue m ON m.group_id = k.group_id WHERE k.id = ANY (queues)
+    ));
     more := false;
     parked_queues := '{}';
     parked_keys := '{}';
@@ -301,7 +470,18 @@ BEGIN
             IF q.job_limit IS NOT NULL THEN
                 SELECT least(room, q.job_limit - count(*)) INTO room FROM queue.job j WHERE j.state = 1 AND j.queue = one;
             END IF;
+            IF q.group_id IS NOT NULL THEN
+                SELECT least(room, g.job_limit - (
+                    SELECT sum((SELECT count(*) FROM queue.job j WHERE j.state = 1 AND j.queue = m.id))
+                    FROM queue.queue m WHERE m.group_id = g.id
+                )) INTO room FROM queue.queue_group g WHERE g.id = q.group_id;
+            END IF;
             CONTINUE WHEN room <= 0;
+            is_full := room < left_over;
+            is_throttled := EXISTS (
+                SELECT FROM queue.limit_class c WHERE c.queue = one AND c.throttle_starts IS NOT NULL
+            );
+            is_plain := NOT is_throttled AND NOT EXISTS (SELECT FROM queue.key_override o WHERE o.queue = one);
             -- Of the starts that this claim may make, those whose number `starved_every` divides.
             share := (q.starts % starved_every + room) / starved_every;
             seen := NULL;
@@ -309,10 +489,12 @@ BEGIN
                 EXIT WHEN room <= 0;
                 IF nth > 0 THEN
                     SELECT l.* INTO seen
-                    FROM queue.look(one, room + CASE WHEN nth = 1 THEN 1 ELSE look_extra END, room) l;
+                    FROM queue.look(
+                        one, room + CASE WHEN nth = 1 THEN 1 ELSE look_extra END, room, is_plain, now_ms
+                    ) l;
                 ELSE
                     CONTINUE WHEN share = 0 OR q.resumed_at > now_ms - max_wait_ms;
-                    SELECT s.*, true AS more INTO seen FROM queue.starved(one, now_ms - max_wait_ms, share) s;
+                    SELECT s.*, true AS more INTO seen FROM queue.starved(one, now_ms - max_wait_ms, share, now_ms) s;
                 END IF;
                 starting := seen.starting;
                 parking := seen.parking;
@@ -328,10 +510,13 @@ BEGIN
                     room := room - cardinality(starting.ids);
                     left_over := left_over - cardinality(starting.ids);
                 END IF;
+                IF is_throttled THEN
+                    PERFORM queue.watch(one, starting.keys || parking.keys, starting.classes || parking.classes, now_ms);
+                END IF;
                 EXIT WHEN NOT seen.more;
             END LOOP;
             -- Whatever is ready, a full queue starts nothing.
-            more := more OR (coalesce(seen.more, false) AND (q.job_limit IS NULL OR room > 0 OR left_over <= 0));
+            more := more OR (coalesce(seen.more, false) AND (room > 0 OR NOT is_full));
             IF left_over <= 0 THEN
                 more := true;
                 EXIT;
@@ -352,9 +537,7 @@ BEGIN
             FROM (SELECT DISTINCT u.queue, u.key FROM unnest(parked_queues, parked_keys) u(queue, key)) d;
         END IF;
     END IF;
-    SELECT min((
-        SELECT j.run_at FROM queue.job j WHERE j.state = 0 AND j.queue = a.queue ORDER BY j.run_at, j.id LIMIT 1
-    )) - now_ms INTO next_due_in_ms FROM unnest(queues) a(queue);
+    next_due_in_ms := queue.next_wake(queues, now_ms);
 END $$;
 
 -- Extends leases; answers those that are held, with the request to stop if there is one. No start depends on it, so that
@@ -392,8 +575,10 @@ BEGIN
 END $$;
 
 -- Completes leased jobs: nearly all that workers settle, and therefore in one statement. The keys that they leave.
-CREATE FUNCTION queue.complete(jobs uuid[], tokens uuid[], now_ms bigint, OUT of_queues integer[], OUT of_keys text[])
-LANGUAGE plpgsql AS $$
+CREATE FUNCTION queue.complete(
+    jobs uuid[], tokens uuid[], now_ms bigint, OUT of_queues integer[], OUT of_keys text[], OUT version_queues integer[],
+    OUT versions text[]
+) LANGUAGE plpgsql AS $$
 DECLARE
     of_tokens uuid[]; with_steps uuid[]; of_unique uuid[]; unique_queues integer[]; unique_keys text[]; uniques_ms bigint[];
 BEGIN
@@ -403,18 +588,22 @@ BEGIN
     ), kept AS (
         INSERT INTO queue.history (
             id, created_at, finished_at, timeout_ms, attempt, max_attempts, crashes, queue, state, priority, weight,
-            reason, unique_ms, leased_at, settled, kind, key, class, unique_key, trace_parent, payload
+            reason, unique_ms, leased_at, settled, kind, key, class, unique_key, supersede_key, version_at, version_id,
+            trace_parent, payload
         )
         SELECT g.id, g.created_at, now_ms, g.timeout_ms, g.attempt, g.max_attempts, g.crashes, g.queue, 4, g.priority,
-               g.weight, NULL, g.unique_ms, g.leased_at, g.token, g.kind, g.key, g.class, g.unique_key, g.trace_parent, g.payload
+               g.weight, NULL, g.unique_ms, g.leased_at, g.token, g.kind, g.key, g.class, g.unique_key, g.supersede_key,
+               g.version_at, g.version_id, g.trace_parent, g.payload
         FROM gone g
     )
     SELECT array_agg(g.token), array_agg(g.queue), array_agg(g.key), array_agg(g.id) FILTER (WHERE g.has_steps),
+           array_agg(g.queue) FILTER (WHERE g.supersede_key IS NOT NULL),
+           array_agg(g.supersede_key) FILTER (WHERE g.supersede_key IS NOT NULL),
            array_agg(g.id) FILTER (WHERE g.unique_key IS NOT NULL),
            array_agg(g.queue) FILTER (WHERE g.unique_key IS NOT NULL),
            array_agg(g.unique_key) FILTER (WHERE g.unique_key IS NOT NULL),
            array_agg(g.unique_ms) FILTER (WHERE g.unique_key IS NOT NULL)
-    INTO of_tokens, of_queues, of_keys, with_steps, of_unique, unique_queues, unique_keys, uniques_ms
+    INTO of_tokens, of_queues, of_keys, with_steps, version_queues, versions, of_unique, unique_queues, unique_keys, uniques_ms
     FROM gone g;
     IF of_queues IS NULL THEN
         RETURN;
@@ -436,7 +625,7 @@ END $$;
 CREATE FUNCTION queue.settle_others(
     jobs uuid[], tokens uuid[], actions smallint[], reasons smallint[], delays_ms bigint[], more_attempts bigint[],
     more_crashes bigint[], error_attempts bigint[], error_kinds smallint[], error_messages text[], now_ms bigint,
-    OUT of_queues integer[], OUT of_keys text[], OUT woke boolean
+    OUT of_queues integer[], OUT of_keys text[], OUT version_queues integer[], OUT versions text[], OUT woke boolean
 ) LANGUAGE plpgsql AS $$
 DECLARE
     ending queue.ending[]; of_tokens uuid[]; failed uuid[]; attempts bigint[]; kinds smallint[]; messages text[];
@@ -472,10 +661,11 @@ BEGIN
            array_agg(l.error_attempt) FILTER (WHERE l.error_kind IS NOT NULL),
            array_agg(l.error_kind) FILTER (WHERE l.error_kind IS NOT NULL),
            array_agg(l.error_message) FILTER (WHERE l.error_kind IS NOT NULL),
-           -- A released job keeps the room that it had.
-           array_agg(l.queue) FILTER (WHERE l.ends_as <> 2), array_agg(l.key) FILTER (WHERE l.ends_as <> 2),
-           coalesce(bool_or(l.ends_as = 2), false)
-    INTO ending, of_tokens, failed, attempts, kinds, messages, of_queues, of_keys, woke FROM live l;
+           -- The room of a released job too: a parked one of higher priority may be due before it.
+           array_agg(l.queue), array_agg(l.key),
+           array_agg(l.queue) FILTER (WHERE l.supersede_key IS NOT NULL),
+           array_agg(l.supersede_key) FILTER (WHERE l.supersede_key IS NOT NULL), coalesce(bool_or(l.ends_as = 2), false)
+    INTO ending, of_tokens, failed, attempts, kinds, messages, of_queues, of_keys, version_queues, versions, woke FROM live l;
     IF ending IS NULL THEN
         RETURN;
     END IF;
@@ -487,11 +677,13 @@ BEGIN
 END $$;
 
 -- Ends leases. Actions: 1 complete, 2 retry, 3 bury, 4 release, 5 cancel. Answers for each in order whether it holds; the
--- keys that have room now, and for how many jobs: what is parked of them is to be looked at after the commit, by queue.fill.
+-- keys that have room now, and for how many jobs, and the supersede keys of which a job has ended: what is parked of them is to
+-- be looked at after the commit, by queue.fill.
 CREATE FUNCTION queue.settle(
     jobs uuid[], tokens uuid[], actions smallint[], reasons smallint[], delays_ms bigint[], more_attempts bigint[],
     more_crashes bigint[], error_attempts bigint[], error_kinds smallint[], error_messages text[],
-    OUT answers boolean[], OUT woke boolean, OUT freed_queues integer[], OUT freed_keys text[], OUT freed integer[]
+    OUT answers boolean[], OUT woke boolean, OUT freed_queues integer[], OUT freed_keys text[], OUT freed integer[],
+    OUT version_queues integer[], OUT versions text[]
 ) LANGUAGE plpgsql AS $$
 DECLARE
     now_ms bigint := queue.enter('{}'); completed integer; done_jobs uuid[]; done_tokens uuid[]; left_queues integer[];
@@ -501,7 +693,8 @@ BEGIN
     SELECT array_agg(u.job ORDER BY u.job), array_agg(u.token ORDER BY u.job) INTO done_jobs, done_tokens
     FROM unnest(jobs, tokens, actions) u(job, token, action) WHERE u.action = 1;
     IF done_jobs IS NOT NULL THEN
-        SELECT c.of_queues, c.of_keys INTO left_queues, left_keys FROM queue.complete(done_jobs, done_tokens, now_ms) c;
+        SELECT c.of_queues, c.of_keys, c.version_queues, c.versions INTO left_queues, left_keys, version_queues, versions
+        FROM queue.complete(done_jobs, done_tokens, now_ms) c;
     END IF;
     completed := coalesce(cardinality(left_queues), 0);
     woke := false;
@@ -513,6 +706,8 @@ BEGIN
         woke := coalesce(others.woke, false);
         left_queues := left_queues || others.of_queues;
         left_keys := left_keys || others.of_keys;
+        version_queues := version_queues || others.version_queues;
+        versions := versions || others.versions;
     END IF;
     IF completed = cardinality(jobs) THEN
         answers := array_fill(true, ARRAY[completed]);
@@ -526,6 +721,18 @@ BEGIN
             FROM unnest(jobs, tokens) WITH ORDINALITY u(job, token, nth) ORDER BY u.nth
         );
     END IF;
+    -- Who has found a queue or its group full is to ask again.
+    woke := woke OR coalesce((
+        SELECT bool_or(coalesce((
+            SELECT count(*) FROM queue.job j WHERE j.state = 1 AND j.queue = e.queue
+        ) + e.jobs >= q.job_limit, false) OR coalesce((
+            SELECT sum((SELECT count(*) FROM queue.job j WHERE j.state = 1 AND j.queue = m.id)) + e.jobs >= g.job_limit
+            FROM queue.queue_group g JOIN queue.queue m ON m.group_id = g.id WHERE g.id = q.group_id GROUP BY g.job_limit
+        ), false))
+        FROM (SELECT u AS queue, count(*) AS jobs FROM unnest(left_queues) u GROUP BY u) e
+        JOIN queue.queue q ON q.id = e.queue
+        WHERE q.job_limit IS NOT NULL OR q.group_id IS NOT NULL
+    ), false);
     SELECT array_agg(f.queue), array_agg(f.key), array_agg(f.jobs) INTO freed_queues, freed_keys, freed
     FROM (
         SELECT u.queue, u.key, count(*)::integer AS jobs FROM unnest(left_queues, left_keys) u(queue, key)
@@ -570,8 +777,8 @@ BEGIN
     END IF;
     ids := '{}';
     FOR past IN
+        -- Not locked: who settles has the jobs first, and then the claim.
         SELECT c.token, c.ids FROM queue.claimed c WHERE c.check_at <= now_ms ORDER BY c.check_at LIMIT claims_max
-        FOR UPDATE SKIP LOCKED
     LOOP
         EXIT WHEN cardinality(ids) >= most;
         -- A renewal that came first has its lease back.

@@ -1,7 +1,7 @@
 -- Maintenance and the operator's commands.
 
--- Moves up to so many due jobs of all queues; how many, whether any became ready, and when the next one is due.
-CREATE FUNCTION queue.move_due(most integer, OUT moved integer, OUT woke boolean, OUT next_due_in_ms bigint)
+-- Moves up to so many due jobs of all queues; how many, and whether any became ready.
+CREATE FUNCTION queue.move_due(most integer, OUT moved integer, OUT woke boolean)
 LANGUAGE plpgsql AS $$
 DECLARE
     queues integer[] := ARRAY(SELECT q.id FROM queue.queue q ORDER BY q.id); one integer; now_ms bigint; ids uuid[];
@@ -18,9 +18,6 @@ BEGIN
         moved := moved + cardinality(ids);
         woke := queue.place_due(ids, now_ms) OR woke;
     END LOOP;
-    SELECT min((
-        SELECT j.run_at FROM queue.job j WHERE j.state = 0 AND j.queue = a.queue ORDER BY j.run_at, j.id LIMIT 1
-    )) - now_ms INTO next_due_in_ms FROM unnest(queues) a(queue);
 END $$;
 
 -- Gives room to the parked jobs of the first such keys of a queue after a key, hopping from key to key along the index: how many
@@ -32,6 +29,10 @@ DECLARE
     now_ms bigint; keys text[];
 BEGIN
     now_ms := queue.enter(ARRAY[of_queue]);
+    IF after = '' THEN
+        -- Jobs without a key wait for older versions of them alone.
+        PERFORM queue.unpark(ARRAY[of_queue], ARRAY[''], ARRAY[per_key], true, now_ms);
+    END IF;
     WITH RECURSIVE hop(key, n) AS (
         SELECT (SELECT j.key FROM queue.job j WHERE j.state = 3 AND j.queue = of_queue AND j.key > after ORDER BY j.key LIMIT 1), 1
         UNION ALL
@@ -160,12 +161,14 @@ DECLARE
     free uuid[]; queues integer[]; froms smallint[];
 BEGIN
     WITH asked AS MATERIALIZED (
-        SELECT h.id, h.queue, h.unique_key FROM queue.history h WHERE h.id = ANY (ids)
+        SELECT h.id, h.queue, h.unique_key, h.supersede_key FROM queue.history h WHERE h.id = ANY (ids)
     ), taken AS (
-        INSERT INTO queue.unique_key AS k (queue, key, job)
-        SELECT DISTINCT ON (a.queue, a.unique_key) a.queue, a.unique_key, a.id FROM asked a
+        INSERT INTO queue.unique_key AS k (queue, key, job, supersede_key)
+        SELECT DISTINCT ON (a.queue, a.unique_key) a.queue, a.unique_key, a.id, a.supersede_key FROM asked a
         WHERE a.unique_key IS NOT NULL ORDER BY a.queue, a.unique_key, a.id
-        ON CONFLICT (queue, key) DO UPDATE SET job = excluded.job, until = NULL WHERE k.until <= now_ms
+        -- An older version leaves its key to a newer one.
+        ON CONFLICT (queue, key) DO UPDATE SET job = excluded.job, until = NULL, supersede_key = excluded.supersede_key
+        WHERE k.until <= now_ms OR k.supersede_key = excluded.supersede_key
         RETURNING job
     )
     SELECT array_agg(f.id ORDER BY f.id) INTO free
@@ -174,20 +177,28 @@ BEGIN
     back AS (
         INSERT INTO queue.job (
             id, pass, arrival, created_at, timeout_ms, attempt, max_attempts, crashes, queue, state, priority, weight,
-            run_at, unique_ms, settled, has_steps, kind, key, class, unique_key, trace_parent, payload
+            run_at, unique_ms, settled, has_steps, kind, key, class, unique_key, supersede_key, version_at,
+            version_id, trace_parent, payload
         )
         SELECT g.id, 0, 0, g.created_at, g.timeout_ms, 1, g.max_attempts, 0, g.queue, 0, g.priority, g.weight, now_ms,
                g.unique_ms, g.settled, (SELECT true FROM queue.checkpoint c WHERE c.job = g.id LIMIT 1) IS NOT NULL, g.kind,
-               g.key, g.class, g.unique_key, g.trace_parent, g.payload
+               g.key, g.class, g.unique_key, g.supersede_key, g.version_at, g.version_id, g.trace_parent, g.payload
         FROM gone g
     )
     SELECT array_agg(g.queue), array_agg(g.state) INTO queues, froms FROM gone g;
+    INSERT INTO queue.version AS v (queue, key, at, id, job, forget_at)
+    SELECT DISTINCT ON (j.queue, j.supersede_key)
+           j.queue, j.supersede_key, j.version_at, j.version_id, j.id, now_ms + queue.versions_kept_ms()
+    FROM unnest(free) u(id) CROSS JOIN LATERAL (SELECT w.* FROM queue.job w WHERE w.id = u.id OFFSET 0) j
+    WHERE j.supersede_key IS NOT NULL ORDER BY j.queue, j.supersede_key, j.version_at DESC, j.id DESC
+    ON CONFLICT (queue, key) DO UPDATE SET
+        at = excluded.at, id = excluded.id, job = excluded.job, forget_at = excluded.forget_at;
     PERFORM queue.count_moves(queues, froms, array_fill(0::smallint, ARRAY[coalesce(cardinality(queues), 0)]));
     RETURN coalesce(free, '{}');
 END $$;
 
 -- Starts a scheduled job now, and a dead or cancelled one anew: 0 done, 1 no such job, 2 not to be retried in its state,
--- 3 its unique key is taken by a holder.
+-- 3 its unique key is taken by a holder, 4 it is superseded by one.
 CREATE FUNCTION queue.retry(of_job uuid, OUT answer smallint, OUT state smallint, OUT holder uuid, OUT woke boolean)
 LANGUAGE plpgsql AS $$
 DECLARE
@@ -207,6 +218,14 @@ BEGIN
     IF answer > 0 OR state IN (2, 3) THEN
         RETURN;
     END IF;
+    IF state IN (5, 6) THEN
+        holder := (SELECT v.job FROM queue.history h JOIN queue.version v ON v.queue = h.queue AND v.key = h.supersede_key
+                   WHERE h.id = of_job AND v.job <> h.id);
+        IF holder IS NOT NULL THEN
+            answer := 4;
+            RETURN;
+        END IF;
+    END IF;
     IF state IN (5, 6) AND cardinality(queue.revive(ARRAY[of_job], now_ms)) = 0 THEN
         answer := 3;
         SELECT k.job INTO holder FROM queue.unique_key k WHERE k.queue = of_queue AND k.key = of_unique;
@@ -215,36 +234,56 @@ BEGIN
     woke := queue.place_due(ARRAY[of_job], now_ms);
 END $$;
 
--- Replays dead letters of a queue or of all, oldest first: how many, and whether more are left. Of several with one unique
--- key the oldest is replayed, and those whose key is taken stay dead.
-CREATE FUNCTION queue.replay(of_queue integer, of_kind text, most integer, OUT replayed integer, OUT more boolean, OUT woke boolean)
-LANGUAGE plpgsql AS $$
+-- Replays dead letters of a queue or of all, oldest first, or counts them: how many, and whether more are left. Those whose
+-- unique key is taken or that a newer version has superseded stay dead; of several with one unique key the oldest is replayed,
+-- and of several versions the newest. (Versions meet here once the newest has been forgotten.)
+CREATE FUNCTION queue.replay(
+    of_queue integer, of_kind text, of_key text, of_reason smallint, after_ms bigint, before_ms bigint, most integer,
+    only_count boolean, OUT replayed integer, OUT more boolean, OUT woke boolean
+) LANGUAGE plpgsql AS $$
 DECLARE
     queues integer[] := ARRAY(SELECT q.id FROM queue.queue q WHERE of_queue IS NULL OR q.id = of_queue ORDER BY q.id);
-    one integer; now_ms bigint; ids uuid[]; seen integer; now_ids uuid[];
+    one integer; now_ms bigint; ids uuid[]; seen integer; looked_at integer := 0;
 BEGIN
-    now_ms := queue.enter(queues);
+    now_ms := queue.enter(CASE WHEN only_count THEN '{}' ELSE queues END);
     replayed := 0;
     more := false;
     woke := false;
     FOREACH one IN ARRAY queues LOOP
         WITH dead AS MATERIALIZED (
-            SELECT h.id, h.unique_key FROM queue.history h
+            SELECT h.id, h.unique_key, h.supersede_key, h.version_at FROM queue.history h
             WHERE h.state = 5 AND h.queue = one AND (of_kind IS NULL OR h.kind = of_kind)
+              AND (of_key IS NULL OR h.key = of_key) AND (of_reason IS NULL OR h.reason = of_reason)
+              AND (after_ms IS NULL OR h.finished_at >= after_ms) AND (before_ms IS NULL OR h.finished_at < before_ms)
               AND (h.unique_key IS NULL OR (
                   SELECT k.job FROM queue.unique_key k
                   WHERE k.queue = one AND k.key = h.unique_key AND (k.until IS NULL OR k.until > now_ms)
+                    AND NOT coalesce(k.supersede_key = h.supersede_key, false)
               ) IS NULL)
-            ORDER BY h.id LIMIT most - replayed + 1
+              AND (h.supersede_key IS NULL OR (
+                  SELECT v.job FROM queue.version v WHERE v.queue = one AND v.key = h.supersede_key AND v.job <> h.id
+              ) IS NULL)
+            ORDER BY h.id LIMIT most - looked_at + 1
+        ), wanted AS MATERIALIZED (
+            SELECT d.* FROM dead d ORDER BY d.id LIMIT most - looked_at
+        ), newest AS MATERIALIZED (
+            SELECT w.*, row_number() OVER (
+                PARTITION BY coalesce(w.supersede_key, w.id::text), w.supersede_key IS NULL ORDER BY w.version_at DESC, w.id DESC
+            ) AS of_version
+            FROM wanted w
         ), numbered AS (
-            SELECT d.*, row_number() OVER (ORDER BY d.id) AS nth,
-                   row_number() OVER (PARTITION BY coalesce(d.unique_key, d.id::text) ORDER BY d.id) AS of_key
-            FROM dead d
+            SELECT n.*, row_number() OVER (
+                PARTITION BY coalesce(n.unique_key, n.id::text), n.unique_key IS NULL ORDER BY n.id
+            ) AS of_key
+            FROM newest n WHERE n.of_version = 1
         )
-        SELECT count(*), array_agg(n.id ORDER BY n.id) FILTER (WHERE n.nth <= most - replayed AND n.of_key = 1)
-        INTO seen, ids FROM numbered n;
-        more := more OR seen > most - replayed;
-        IF ids IS NOT NULL THEN
+        SELECT (SELECT count(*) FROM dead), (SELECT array_agg(n.id ORDER BY n.id) FROM numbered n WHERE n.of_key = 1)
+        INTO seen, ids;
+        more := more OR seen > most - looked_at;
+        looked_at := least(most, looked_at + seen);
+        IF only_count THEN
+            replayed := looked_at;
+        ELSIF ids IS NOT NULL THEN
             ids := queue.revive(ids, now_ms);
             woke := queue.place_due(ids, now_ms) OR woke;
             replayed := replayed + cardinality(ids);
@@ -252,19 +291,47 @@ BEGIN
     END LOOP;
 END $$;
 
--- Forgets finished jobs that ended before a time, dead ones excepted.
-CREATE FUNCTION queue.prune(before_ms bigint, most integer) RETURNS integer LANGUAGE plpgsql AS $$
+-- Forgets finished jobs, or counts them, those that ended first going first: how many, and whether more are left. Dead ones go
+-- only when their state is named.
+CREATE FUNCTION queue.prune(
+    of_queue integer, of_state smallint, of_kind text, of_key text, after_ms bigint, before_ms bigint, most integer,
+    only_count boolean, OUT pruned integer, OUT more boolean
+) LANGUAGE plpgsql AS $$
 DECLARE
-    ids uuid[];
+    one integer; ids uuid[] := '{}'; gone_queues integer[]; gone_states smallint[];
 BEGIN
     PERFORM queue.enter('{}');
-    ids := ARRAY(
-        SELECT h.id FROM queue.history h WHERE h.state <> 5 AND h.finished_at < before_ms
-        ORDER BY h.finished_at LIMIT most FOR UPDATE SKIP LOCKED
-    );
-    DELETE FROM queue.history h WHERE h.id = ANY (ids);
+    IF of_state = 5 THEN
+        FOR one IN SELECT q.id FROM queue.queue q WHERE of_queue IS NULL OR q.id = of_queue ORDER BY q.id LOOP
+            ids := ids || ARRAY(
+                SELECT h.id FROM queue.history h
+                WHERE h.state = 5 AND h.queue = one AND (before_ms IS NULL OR h.finished_at < before_ms)
+                  AND (after_ms IS NULL OR h.finished_at >= after_ms) AND (of_kind IS NULL OR h.kind = of_kind)
+                  AND (of_key IS NULL OR h.key = of_key)
+                ORDER BY h.id LIMIT most + 1 - cardinality(ids)
+            );
+        END LOOP;
+    ELSE
+        ids := ARRAY(
+            SELECT h.id FROM queue.history h
+            WHERE h.state <> 5 AND (before_ms IS NULL OR h.finished_at < before_ms)
+              AND (after_ms IS NULL OR h.finished_at >= after_ms) AND (of_queue IS NULL OR h.queue = of_queue)
+              AND (of_state IS NULL OR h.state = of_state) AND (of_kind IS NULL OR h.kind = of_kind)
+              AND (of_key IS NULL OR h.key = of_key)
+            ORDER BY h.finished_at LIMIT most + 1
+        );
+    END IF;
+    more := cardinality(ids) > most;
+    ids := ids[:most];
+    pruned := cardinality(ids);
+    IF only_count THEN
+        RETURN;
+    END IF;
+    WITH gone AS (DELETE FROM queue.history h WHERE h.id = ANY (ids) RETURNING h.queue, h.state)
+    SELECT array_agg(g.queue), array_agg(g.state), count(*) INTO gone_queues, gone_states, pruned FROM gone g;
     DELETE FROM queue.job_error e WHERE e.job = ANY (ids);
-    RETURN cardinality(ids);
+    DELETE FROM queue.checkpoint c WHERE c.job = ANY (ids);
+    PERFORM queue.count_moves(gone_queues, gone_states, NULL);
 END $$;
 
 -- The first id of version 7 that a time makes.

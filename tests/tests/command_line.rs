@@ -44,6 +44,15 @@ fn a_wrong_command_line_says_what_is_allowed_and_ends_with_2() {
         ("jobs list --limit 0", "1..=500"),
         ("queues limit review many", "invalid value"),
         ("dead-letters replay", "<ID|--all>"),
+        ("dead-letters replay --all --reason bored", "allowed are permanent, attempts-exhausted and crashes-exhausted"),
+        ("dead-letters replay --all --before yesterday", "invalid value"),
+        ("queues throttle review user 5", "--period <PERIOD>"),
+        ("queues throttle review user 5 --period 5", "expected a number and a unit, such as 90s, 15m, 1h or 7d"),
+        ("queues limit review --key user:ann --class user 5", "cannot be used with"),
+        ("queues group Account review", "group name may not contain 'A'"),
+        ("cron set weekly @weekly --queue review", "--kind <KIND>"),
+        ("cron set weekly @weekly --queue review --kind report --key all", "--class <CLASS>"),
+        ("prune", "--before <TIME>"),
         ("completions tcl", "possible values: bash"),
         (&format!("enqueue --repository widgets --head {sha} --user ann"), "expected owner/name"),
         ("enqueue --repository acme/widgets --head main --user ann", "40 or 64 hexadecimal digits"),
@@ -63,12 +72,31 @@ fn what_is_not_there_is_named_and_ends_with_1() {
     assert_eq!(command(dir.path(), "migrate").0, 0);
     let (repo, _) = Repo::with_commits(1);
     drop(serving(dir.path(), &repo, ""));
-    for line in ["jobs list --queue nope", "queues pause nope", "dead-letters list --queue nope"] {
+    for line in [
+        "jobs list --queue nope",
+        "queues pause nope",
+        "queues show nope",
+        "queues group account review nope",
+        "queues throttle nope user",
+        "cron set weekly @weekly --queue nope --kind report",
+        "prune --before 2026-01-31T09:00:00Z --queue nope",
+        "dead-letters list --queue nope",
+    ] {
         refused(dir.path(), line, 1, "there is no queue nope: allowed are review");
     }
     refused(dir.path(), &format!("jobs show {UNKNOWN}"), 1, "there is no job 0198c0de");
     refused(dir.path(), &format!("jobs cancel {UNKNOWN}"), 1, "there is no job");
     refused(dir.path(), &format!("dead-letters replay {UNKNOWN}"), 1, "there is no dead letter");
+    refused(dir.path(), "cron remove weekly", 1, "there is no schedule weekly");
+    for (line, says) in [
+        ("cron set weekly @fortnightly --queue review --kind report", "expected five fields"),
+        ("cron set weekly @weekly --time-zone Mars --queue review --kind report", "is no time zone"),
+        ("cron set weekly @weekly --queue review --kind report --payload {", "--payload"),
+        ("queues throttle review user 5 --period 31d", "allowed are 1 s to 30 days"),
+        ("prune --before 2026-01-31T09:00:00Z --state ready", "allowed are completed, dead and cancelled"),
+    ] {
+        refused(dir.path(), line, 1, says);
+    }
     assert_eq!(command(dir.path(), "dead-letters list"), (0, "no dead letters\n".into(), String::new()));
 }
 
@@ -104,6 +132,15 @@ fn every_command_prints_json_when_asked_to() {
         "queues pause review".to_owned(),
         "queues resume review".to_owned(),
         "queues limit review 5".to_owned(),
+        "queues limit review --class user 5".to_owned(),
+        "queues throttle review user 1000 --period 1h --refuse".to_owned(),
+        "queues group account review --limit 9".to_owned(),
+        "queues show review".to_owned(),
+        "cron set weekly @weekly --queue review --kind report --time-zone Europe/Berlin".to_owned(),
+        "cron list".to_owned(),
+        "cron remove weekly".to_owned(),
+        "prune --before 2026-01-31T09:00:00Z".to_owned(),
+        "dead-letters replay --all --dry-run --reason permanent".to_owned(),
         "jobs list".to_owned(),
         format!("jobs show {job}"),
         "dead-letters replay --all".to_owned(),
@@ -116,6 +153,41 @@ fn every_command_prints_json_when_asked_to() {
             assert!(serde_json::from_str::<Value>(line).unwrap().is_object(), "{line}");
         }
     }
+}
+
+#[test]
+fn what_an_operator_has_set_is_shown() {
+    let dir = tempfile::tempdir().unwrap();
+    let (repo, _) = Repo::with_commits(1);
+    drop(serving(dir.path(), &repo, ""));
+    for line in [
+        "queues limit review --class user 5",
+        "queues limit review --key user:ann 1",
+        "queues pause review --key user:bob",
+        "queues throttle review user 20 --period 1h",
+        "queues group account review --limit 9",
+        "cron set nightly 30_2_*_*_* --queue review --kind report --time-zone Europe/Berlin",
+    ] {
+        // The arguments of a line are cut at its spaces.
+        let mut set = reviewfleet(dir.path());
+        set.args(line.split(' ').map(|argument| argument.replace('_', " ")));
+        let (status, out, err) = run(set);
+        assert!(status.success() && err.is_empty(), "{line}: {out}{err}");
+    }
+    let (status, shown, _) = command(dir.path(), "queues show review");
+    assert_eq!(status, 0);
+    assert_eq!(
+        shown,
+        "review  200 at once\n  group account: 9 at once of review together\n  \
+         class user: 5 at once of a key; 20 starts of a key in 3600 s, others wait\n  \
+         key user:ann: 1 at once\n  key user:bob: the limit of its class, paused\n"
+    );
+    let (_, schedules, _) = command(dir.path(), "cron list");
+    assert!(schedules.contains("30 2 * * * (Europe/Berlin)"), "{schedules}");
+    assert_eq!(command(dir.path(), "queues throttle review user").0, 0);
+    assert_eq!(command(dir.path(), "queues group account").0, 0);
+    let (_, shown, _) = command(dir.path(), "queues show review");
+    assert!(!shown.contains("starts") && !shown.contains("account"), "{shown}");
 }
 
 #[test]

@@ -74,7 +74,7 @@ const FROM_THE_FUTURE: &str = "INSERT INTO _sqlx_migrations (version, descriptio
 fn a_newer_queue_is_refused_with_its_file_and_both_versions() {
     let dir = migrated();
     change(&dir.path().join("data/queue.db"), FROM_THE_FUTURE);
-    refused(dir.path(), &["data/queue.db has schema version 999", "knows versions up to 2"]);
+    refused(dir.path(), &["data/queue.db has schema version 999", "knows versions up to 3"]);
 }
 
 #[test]

@@ -39,6 +39,7 @@
 //! | `/problems/unknown-field` | 422 | `field` is none of the allowed ones, or stands twice |
 //! | `/problems/invalid-field` | 422 | `field` has a `value` that is not allowed; `allowed` says what is |
 //! | `/problems/unknown-repository` | 422 | the repository is none of this service's |
+//! | `/problems/throttled` | 429 | the user has had all starts of this period; `Retry-After` says when to repeat the post |
 //! | `/problems/internal` | 500 | a fault of the service |
 //! | `/problems/busy` | 503 | too many requests are in flight |
 //! | `/problems/store-unavailable` | 503 | the queue's store is away or full |

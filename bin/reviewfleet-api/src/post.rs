@@ -1,4 +1,4 @@
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use axum::{
     Json,
@@ -10,7 +10,7 @@ use axum::{
 use fleet::{Intake, IntakeError, Refusal, USER_ALLOWED};
 use review::{Change, CommitId, RepositoryName};
 use serde_json::json;
-use store::{Enqueued, NewJob};
+use store::{Enqueued, NewJob, Rejection};
 
 use crate::{
     fields::Fields,
@@ -32,7 +32,9 @@ pub(crate) async fn post_review(
     let answers = shared.health.posted(shared.api.queue.enqueue(std::slice::from_ref(&job)).await)?;
     let (id, duplicate) = match answers.into_iter().next() {
         Some(Enqueued::Inserted) => (job.id, false),
-        Some(Enqueued::Duplicate(first)) => (first, true),
+        // The job that is there in place of this one: the same, or a newer version of it.
+        Some(Enqueued::Duplicate(other) | Enqueued::Superseded(other)) => (other, true),
+        Some(Enqueued::Rejected(Rejection::Throttled { retry_in })) => return Err(throttled(retry_in)),
         // The caller chooses none of what a store rejects a job for, so that this is the configuration's fault.
         Some(Enqueued::Rejected(rejection)) => return Err(Problem::internal(&rejection)),
         None => return Err(Problem::internal(&Unanswered)),
@@ -40,6 +42,13 @@ pub(crate) async fn post_review(
     let link = format!("/v1/jobs/{id}");
     let answer = json!({ "job_id": id, "duplicate": duplicate, "links": { "job": link } });
     Ok((StatusCode::ACCEPTED, [(header::LOCATION, link)], Json(answer)).into_response())
+}
+
+fn throttled(retry_in: Duration) -> Problem {
+    // Rounded up, so that who waits for it is not early.
+    let secs = u32::try_from(retry_in.as_millis().div_ceil(1_000)).unwrap_or(u32::MAX).max(1);
+    let detail = format!("The user has had all starts of this period. Repeat the request in {secs} s.");
+    Problem::new(ProblemKind::Throttled(secs), detail)
 }
 
 #[derive(Debug, thiserror::Error)]

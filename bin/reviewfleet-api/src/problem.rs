@@ -51,6 +51,8 @@ pub(crate) enum ProblemKind {
     InvalidField,
     UnknownRepository,
     ForeignHost,
+    /// With the seconds after which a repetition may be taken.
+    Throttled(u32),
     Internal,
     Busy,
     StoreUnavailable,
@@ -100,6 +102,9 @@ impl ProblemKind {
             Self::ForeignHost => {
                 (StatusCode::MISDIRECTED_REQUEST, "/problems/foreign-host", "The service does not have this name")
             }
+            Self::Throttled(_) => {
+                (StatusCode::TOO_MANY_REQUESTS, "/problems/throttled", "The user has had all starts of this period")
+            }
             Self::Internal => {
                 (StatusCode::INTERNAL_SERVER_ERROR, "/problems/internal", "The service has made a mistake")
             }
@@ -121,6 +126,7 @@ impl ProblemKind {
             Self::WrongKey => {
                 Some((header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer error=\"invalid_token\"")))
             }
+            Self::Throttled(secs) => Some((header::RETRY_AFTER, HeaderValue::from(secs))),
             Self::Busy | Self::StoreUnavailable | Self::LedgerUnavailable | Self::Timeout => {
                 Some((header::RETRY_AFTER, HeaderValue::from(RETRY_AFTER_SECS)))
             }

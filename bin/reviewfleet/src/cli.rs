@@ -1,8 +1,9 @@
-use std::path::PathBuf;
+use std::{path::PathBuf, time::Duration};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
-use job::{ConcurrencyKey, JobId, JobKind, QueueName, StateName};
+use jiff::Timestamp;
+use job::{BuryReason, ConcurrencyKey, CronName, GroupName, JobId, JobKind, LimitClass, QueueName, StateName};
 use review::{CommitId, RepositoryName};
 
 /// A durable job queue and a fleet of workers that turn pull requests into reviews.
@@ -61,11 +62,16 @@ pub enum Command {
     /// Look at jobs, cancel or retry them
     #[command(subcommand)]
     Jobs(Jobs),
-    /// Show the depth of the queues, pause, resume and limit them
+    /// Show the depth and the settings of the queues, pause, resume, limit, throttle and group them
     Queues(Queues),
+    /// Look at schedules, set and remove them
+    #[command(subcommand)]
+    Cron(Cron),
     /// Look at jobs that were given up, and replay them
     #[command(subcommand)]
     DeadLetters(DeadLetters),
+    /// Forget finished jobs
+    Prune(Prune),
     /// Bring the databases to this program's schema
     Migrate,
     /// Check the configuration
@@ -161,6 +167,12 @@ pub struct JobsList {
     /// Of this concurrency key, such as user:alice
     #[arg(long)]
     pub key: Option<ConcurrencyKey>,
+    /// Created at this time or later, such as 2026-01-31T09:00:00Z
+    #[arg(long, value_name = "TIME")]
+    pub created_after: Option<Timestamp>,
+    /// Created before this time
+    #[arg(long, value_name = "TIME")]
+    pub created_before: Option<Timestamp>,
     /// Older than this job: the last one of the page before
     #[arg(long, value_name = "ID")]
     pub before: Option<JobId>,
@@ -189,9 +201,122 @@ pub enum QueuesCommand {
         /// Whose
         #[command(flatten)]
         target: QueueOrKey,
+        /// Each key of this class, such as user
+        #[arg(long, conflicts_with = "key")]
+        class: Option<LimitClass>,
         /// At most so many at once [default: take the limit away, or give the key back to its class]
         limit: Option<u32>,
     },
+    /// Change how often jobs of each key of a class may start, at once
+    Throttle {
+        /// Which queue
+        queue: QueueName,
+        /// Which class, such as user
+        class: LimitClass,
+        /// At most so many starts in a period [default: take the throttle away]
+        #[arg(requires = "period")]
+        starts: Option<u32>,
+        /// The period, such as 90s, 15m, 1h or 7d
+        #[arg(long, value_parser = period, requires = "starts")]
+        period: Option<Duration>,
+        /// Refuse jobs that would have to wait for it
+        #[arg(long, requires = "starts")]
+        refuse: bool,
+    },
+    /// Give queues a limit that they share, or dissolve the group when none is named
+    Group {
+        /// The group's name
+        group: GroupName,
+        /// Its queues, in place of those it had
+        queues: Vec<QueueName>,
+        /// At most so many jobs of all of them at once [default: no limit]
+        #[arg(long)]
+        limit: Option<u32>,
+    },
+    /// Show all that is set for a queue
+    Show {
+        /// Which queue
+        queue: QueueName,
+    },
+}
+
+/// What to do with schedules.
+#[derive(Debug, Subcommand)]
+pub enum Cron {
+    /// List them with their next and last firing
+    List,
+    /// Store a schedule, or change the one of that name
+    Set(CronSet),
+    /// Forget a schedule; its jobs stay
+    Remove {
+        /// Its name
+        name: CronName,
+    },
+}
+
+/// A schedule to be stored.
+#[derive(Debug, Args)]
+pub struct CronSet {
+    /// Its name
+    pub name: CronName,
+    /// When: minute, hour, day of the month, month and day of the week, or @hourly, @daily, @weekly, @monthly or @yearly
+    pub expression: String,
+    /// Where its jobs wait
+    #[arg(long)]
+    pub queue: QueueName,
+    /// Which handler they are for
+    #[arg(long)]
+    pub kind: JobKind,
+    /// In which time zone
+    #[arg(long, default_value = "UTC", value_name = "NAME")]
+    pub time_zone: String,
+    /// What they work on
+    #[arg(long, default_value = "null", value_name = "JSON")]
+    pub payload: String,
+    /// Their rank
+    #[arg(long, default_value_t = 0, allow_negative_numbers = true)]
+    pub priority: i16,
+    /// The concurrency key that they run under
+    #[arg(long, requires = "class")]
+    pub key: Option<ConcurrencyKey>,
+    /// The limit class of the key
+    #[arg(long, requires = "key")]
+    pub class: Option<LimitClass>,
+    /// Attempts that may fail before a job is dead
+    #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u32).range(1..=101))]
+    pub max_attempts: u32,
+    /// How long one attempt may take, such as 90s or 15m
+    #[arg(long, default_value = "2m", value_parser = period)]
+    pub timeout: Duration,
+}
+
+/// Which finished jobs to forget.
+#[derive(Debug, Args)]
+pub struct Prune {
+    /// Those that ended before this time, such as 2026-01-31T09:00:00Z
+    #[arg(long, value_name = "TIME")]
+    pub before: Timestamp,
+    /// Those that ended at this time or later
+    #[arg(long, value_name = "TIME")]
+    pub after: Option<Timestamp>,
+    /// Of this queue
+    #[arg(long)]
+    pub queue: Option<QueueName>,
+    /// In this state [default: completed and cancelled; dead letters only when they are named]
+    #[arg(long, value_name = "completed|cancelled|dead")]
+    pub state: Option<StateName>,
+    /// Of this kind
+    #[arg(long)]
+    pub kind: Option<JobKind>,
+    /// Of this concurrency key, such as user:alice
+    #[arg(long)]
+    pub key: Option<ConcurrencyKey>,
+    /// Count them, and forget none
+    #[arg(long)]
+    pub dry_run: bool,
+    /// How many
+    #[arg(long, default_value_t = 1_000_000, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub limit: u32,
 }
 
 /// A queue, or one concurrency key of it.
@@ -220,6 +345,18 @@ pub enum DeadLetters {
         /// Which of them
         #[command(flatten)]
         filter: DeadLettersFilter,
+        /// Those that died of this: permanent, attempts-exhausted or crashes-exhausted
+        #[arg(long, value_parser = reason)]
+        reason: Option<BuryReason>,
+        /// Those that died at this time or later, such as 2026-01-31T09:00:00Z
+        #[arg(long, value_name = "TIME")]
+        after: Option<Timestamp>,
+        /// Those that died before this time
+        #[arg(long, value_name = "TIME")]
+        before: Option<Timestamp>,
+        /// Count them, and replay none
+        #[arg(long, conflicts_with = "id")]
+        dry_run: bool,
     },
 }
 
@@ -232,6 +369,9 @@ pub struct DeadLettersFilter {
     /// Of this kind
     #[arg(long)]
     pub kind: Option<JobKind>,
+    /// Of this concurrency key, such as user:alice
+    #[arg(long)]
+    pub key: Option<ConcurrencyKey>,
     /// How many
     #[arg(long, default_value_t = 500, value_parser = clap::value_parser!(u16).range(1..=500))]
     pub limit: u16,
@@ -265,4 +405,28 @@ pub enum Scenario {
     ClaimSettle,
     /// From the answer of an idle API to the handler's start
     Pickup,
+}
+
+/// A whole number of seconds, minutes, hours or days.
+fn period(text: &str) -> Result<Duration, String> {
+    let wrong = || format!("{text:?} is no time span: expected a number and a unit, such as 90s, 15m, 1h or 7d");
+    let (at, unit) = text.char_indices().next_back().ok_or_else(wrong)?;
+    let seconds = match unit {
+        's' => 1,
+        'm' => 60,
+        'h' => 60 * 60,
+        'd' => 24 * 60 * 60,
+        _ => return Err(wrong()),
+    };
+    let number = text[..at].parse::<u32>().map_err(|_| wrong())?;
+    Ok(Duration::from_secs(u64::from(number) * seconds))
+}
+
+fn reason(text: &str) -> Result<BuryReason, String> {
+    match text {
+        "permanent" => Ok(BuryReason::Permanent),
+        "attempts-exhausted" => Ok(BuryReason::AttemptsExhausted),
+        "crashes-exhausted" => Ok(BuryReason::CrashesExhausted),
+        _ => Err(format!("{text:?} is no reason: allowed are permanent, attempts-exhausted and crashes-exhausted")),
+    }
 }

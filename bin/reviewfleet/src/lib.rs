@@ -99,6 +99,8 @@ async fn execute(Cli { global, command }: Cli) -> Result<()> {
         Command::DeadLetters(letters) => {
             commands::dead_letters::run(letters, open(&global).await?.queue.as_ref(), out).await
         }
+        Command::Cron(cron) => commands::cron::run(cron, open(&global).await?.queue.as_ref(), out).await,
+        Command::Prune(prune) => commands::prune::run(prune, open(&global).await?.queue.as_ref(), out).await,
         Command::Migrate => commands::migrate::run(load(&global, None)?, out).await,
     }
 }

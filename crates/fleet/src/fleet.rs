@@ -87,16 +87,41 @@ impl Fleet {
     }
 
     async fn define_queues(&self) -> Result<(), OpenError> {
-        let defined = async {
-            for (name, queue) in &self.config.queues {
-                self.queue.configure_limit(&LimitTarget::Queue(name.clone()), Some(queue.limit)).await?;
-                for (class, limit) in &queue.limits {
-                    let target = LimitTarget::Class(name.clone(), class.clone());
-                    self.queue.configure_limit(&target, Some(*limit)).await?;
-                }
+        let failed = |source| OpenError::Queue { place: Place::of(&self.config.store), source };
+        self.apply_configuration().await.map_err(failed)
+    }
+
+    async fn apply_configuration(&self) -> Result<(), StoreError> {
+        for (name, queue) in &self.config.queues {
+            self.queue.configure_limit(&LimitTarget::Queue(name.clone()), Some(queue.limit)).await?;
+            for (class, limit) in &queue.limits {
+                let target = LimitTarget::Class(name.clone(), class.clone());
+                self.queue.configure_limit(&target, Some(*limit)).await?;
             }
-            Ok::<(), StoreError>(())
-        };
-        defined.await.map_err(|source| OpenError::Queue { place: Place::of(&self.config.store), source })
+            for (class, throttle) in &queue.throttles {
+                self.queue.set_throttle(name, class, Some((*throttle).into())).await?;
+            }
+        }
+        self.define_groups().await?;
+        for (name, cron) in &self.config.cron {
+            let entry = cron.entry(name).map_err(|error| StoreError::Invalid(error.to_string()))?;
+            self.queue.set_cron(&entry).await?;
+        }
+        Ok(())
+    }
+
+    /// Sets the configured groups. A queue that is in another group by now leaves that one first.
+    async fn define_groups(&self) -> Result<(), StoreError> {
+        for (name, group) in &self.config.groups {
+            for queue in &group.queues {
+                let Some(old) = self.queue.settings(queue).await?.group.filter(|old| old.name != *name) else {
+                    continue;
+                };
+                let left: Vec<_> = old.queues.into_iter().filter(|other| other != queue).collect();
+                self.queue.define_group(&old.name, &left, old.limit).await?;
+            }
+            self.queue.define_group(name, &group.queues, Some(group.limit)).await?;
+        }
+        Ok(())
     }
 }

@@ -117,6 +117,7 @@ impl Intake {
             weight: settings.weight,
             concurrency: Some(Concurrency { key, class: self.class.clone() }),
             unique: Some(unique),
+            supersede: None,
             run_at: None,
             max_attempts: self.max_attempts,
             timeout: settings.timeout,

@@ -15,10 +15,11 @@ mod shutdown;
 pub mod telemetry;
 
 pub use config::{
-    ApiAccess, ApiConfig, ComplexityConfig, Config, ConfigError, ForgeConfig, ForgeKind, LogFormat, LongPromptConfig,
-    Mistake, ModelConfig, ModelName, NameError, OnModelFailure, OutputLimitField, Provider, QueueConfig, REVIEW_QUEUE,
-    ResponseFormat, RetryConfig, ReviewConfig, RoutingConfig, Secrets, StoreConfig, TelemetryConfig, ThinkingLevel,
-    TierConfig, TierName, USER_CLASS, UrlFrom, VariableName, WorkerConfig,
+    ApiAccess, ApiConfig, ComplexityConfig, Config, ConfigError, CronConfig, ForgeConfig, ForgeKind, GroupConfig,
+    LogFormat, LongPromptConfig, Mistake, ModelConfig, ModelName, NameError, OnModelFailure, OutputLimitField,
+    Provider, QueueConfig, REVIEW_QUEUE, ResponseFormat, RetryConfig, ReviewConfig, RoutingConfig, Secrets,
+    StoreConfig, TelemetryConfig, ThinkingLevel, ThrottleConfig, TierConfig, TierName, USER_CLASS, UrlFrom,
+    VariableName, WorkerConfig,
 };
 pub use depth::watch_depth;
 pub use environment::Environment;

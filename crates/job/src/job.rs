@@ -3,7 +3,9 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::{Attempt, ConcurrencyKey, JobId, JobKind, LimitClass, Payload, QueueName, UniqueKey};
+use crate::{
+    Attempt, ConcurrencyKey, JobId, JobKind, LimitClass, Payload, QueueName, SupersedeKey, UniqueKey, VersionId,
+};
 
 /// Of the jobs that may start, a higher priority starts first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -69,6 +71,39 @@ pub struct Unique {
     pub window: Duration,
 }
 
+/// Makes a job one of several versions of the same work, of which only the newest is wanted.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Supersede {
+    /// What it is a version of, within the queue.
+    pub key: SupersedeKey,
+    /// Which version it is.
+    pub version: Version,
+}
+
+/// One version: of two, the one with the later time is newer, and at equal times the one that arrived later. The same
+/// time and id again is the same version; an id that comes back with a later time, as after a push back to an earlier
+/// head, is a new one.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Version {
+    /// When it came about, such as the time of the push; whole milliseconds count. It is the source's time, and never
+    /// compared with the store's.
+    pub at: Timestamp,
+    /// What it is called there.
+    pub id: VersionId,
+}
+
+impl Version {
+    /// Whether a job of this version, which arrives now, is older than a version that is known.
+    pub fn is_older_than(&self, known: &Self) -> bool {
+        self.at.as_millisecond() < known.at.as_millisecond()
+    }
+
+    /// Whether both are the same version.
+    pub fn is_same_as(&self, known: &Self) -> bool {
+        self.at.as_millisecond() == known.at.as_millisecond() && self.id == known.id
+    }
+}
+
 /// A job as a worker gets it and an operator sees it: all but its state.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Job {
@@ -88,6 +123,8 @@ pub struct Job {
     pub concurrency: Option<Concurrency>,
     /// Key that keeps duplicates out, if any.
     pub unique: Option<Unique>,
+    /// The version that it is, if newer ones supersede it.
+    pub supersede: Option<Supersede>,
     /// The attempt that runs or comes next, from 1.
     pub attempt: u32,
     /// Attempts that may fail before the job is dead.

@@ -105,6 +105,8 @@ pub enum BuryReason {
 pub enum CancelReason {
     /// An operator or the API's caller asked for it.
     Requested,
+    /// A newer version of its supersede key has come.
+    Superseded,
 }
 
 impl Transition {

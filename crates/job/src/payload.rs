@@ -44,6 +44,11 @@ impl Payload {
         Self::parse(serde_json::to_string(value)?)
     }
 
+    /// JSON's `null`: nothing to work on.
+    pub fn null() -> Self {
+        Self("null".into())
+    }
+
     /// The JSON text.
     pub fn as_str(&self) -> &str {
         &self.0

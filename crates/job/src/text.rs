@@ -117,6 +117,22 @@ text! {
     UniqueKey, "unique key", 256, "all characters but NUL", is_not_nul
 }
 text! {
+    /// Names what has versions of which only the newest is wanted, such as `acme/widgets#123`.
+    SupersedeKey, "supersede key", 256, "all characters but NUL", is_not_nul
+}
+text! {
+    /// Names one version of a supersede key, such as the SHA of a head.
+    VersionId, "version id", 256, "all characters but NUL", is_not_nul
+}
+text! {
+    /// Name of several queues that share a limit, such as `account`.
+    GroupName, "group name", 64, "a-z, 0-9, '.', '_' and '-'", is_name
+}
+text! {
+    /// Name of a stored schedule, such as `weekly-report`.
+    CronName, "schedule's name", 64, "a-z, 0-9, '.', '_' and '-'", is_name
+}
+text! {
     /// One incarnation of a worker process: a restarted process is another worker, whatever its host is called.
     WorkerId, "worker id", 128, "all characters but NUL", is_not_nul
 }

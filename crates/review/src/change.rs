@@ -44,6 +44,10 @@ pub struct PullRequest {
     pub head: CommitId,
     /// The merge base that the diff is against; `None` for a root commit.
     pub base: Option<CommitId>,
+    /// Whether the base should be the head's parent, and is beyond the end of a shallow clone: every file counts as added
+    /// then, as git itself shows it.
+    #[serde(default)]
+    pub base_is_cut_off: bool,
     /// One line.
     pub title: String,
     /// The description; untrusted, like all else that the author wrote.

@@ -133,7 +133,9 @@ impl Reviewer {
         drafts.extend(generated.findings);
         let Verified { findings, dropped } =
             stages.time(Stage::Verify, || verify(&diff, drafts, &self.settings.verify));
-        let mut notes = generated.notes;
+        let mut notes = Vec::new();
+        notes.extend(pull_request.base_is_cut_off.then_some(Note::BaseCutOff));
+        notes.extend(generated.notes);
         notes.extend(Note::of_dropped(&dropped));
         let Triage { skipped, complexity, changed_lines, files, .. } = triage;
         let mut review = Review {

@@ -110,6 +110,8 @@ pub enum Note {
         /// Which, one a line.
         parts: Vec<String>,
     },
+    /// The commit's parent is beyond the end of a shallow clone: every file counts as added.
+    BaseCutOff,
     /// The model's answer was cut off; its whole findings were kept.
     CutOff,
     /// Secrets that were blacked out before the model saw the change.
@@ -233,6 +235,9 @@ impl fmt::Display for Note {
             ),
             Self::LeftOut { parts } => {
                 write!(f, "Read by the rules alone, since the model's prompt has no more room: {}.", parts.join(", "))
+            }
+            Self::BaseCutOff => {
+                f.write_str("The history of this clone ends with this commit: every file counts as added.")
             }
             Self::CutOff => f.write_str("The model's answer was cut off: there may be more to find."),
             Self::Redacted { count } => write!(f, "{count} secrets were blacked out before the model saw the change."),

@@ -74,6 +74,7 @@ impl Bed {
             weight: Weight::ONE,
             concurrency: None,
             unique: None,
+            supersede: None,
             run_at: None,
             max_attempts: 4,
             timeout: Duration::from_mins(10),

@@ -1,2 +1,2 @@
 -- move_due: moves at most $1 due jobs. See queue.move_due.
-SELECT moved, woke, next_due_in_ms FROM queue.move_due($1)
+SELECT moved, woke FROM queue.move_due($1)

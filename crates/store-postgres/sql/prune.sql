@@ -1,2 +1,2 @@
--- prune: forgets at most $2 finished jobs that ended before $1, dead ones excepted.
-SELECT queue.prune($1, $2)
+-- prune: forgets or counts finished jobs. See queue.prune.
+SELECT pruned, more FROM queue.prune($1, $2, $3, $4, $5, $6, $7, $8)

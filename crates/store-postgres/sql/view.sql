@@ -9,14 +9,14 @@ SELECT
 FROM (
     SELECT
         j.id, q.name, j.kind, j.payload, j.priority, j.weight, j.key, j.class, j.unique_key, j.unique_ms, j.attempt,
-    j.max_attempts, j.crashes, j.timeout_ms, j.trace_parent, j.created_at,
+    j.max_attempts, j.crashes, j.timeout_ms, j.trace_parent, j.created_at, j.supersede_key, j.version_at, j.version_id,
         j.state, j.run_at, j.ready_at, j.worker, j.leased_at, j.expires_at, j.cancel, NULL::bigint AS finished_at
     FROM queue.job j JOIN queue.queue q ON q.id = j.queue
     WHERE j.id = $1
     UNION ALL
     SELECT
         j.id, q.name, j.kind, j.payload, j.priority, j.weight, j.key, j.class, j.unique_key, j.unique_ms, j.attempt,
-    j.max_attempts, j.crashes, j.timeout_ms, j.trace_parent, j.created_at,
+    j.max_attempts, j.crashes, j.timeout_ms, j.trace_parent, j.created_at, j.supersede_key, j.version_at, j.version_id,
         j.state, NULL, NULL, NULL, j.leased_at, NULL, j.reason, j.finished_at
     FROM queue.history j JOIN queue.queue q ON q.id = j.queue
     WHERE j.id = $1

@@ -82,7 +82,12 @@ pub(crate) async fn configure_limit(
 }
 
 /// Lets jobs start that a changed limit has room for.
-async fn use_room(shared: &Shared, queue: i32, class: Option<&str>, key: Option<&str>) -> Result<(), StoreError> {
+pub(crate) async fn use_room(
+    shared: &Shared,
+    queue: i32,
+    class: Option<&str>,
+    key: Option<&str>,
+) -> Result<(), StoreError> {
     match (class, key) {
         (Some(_), _) => fill_queue(shared, queue).await?,
         (None, Some(key)) => fill_key(shared, queue, key).await?,

@@ -9,9 +9,6 @@ use crate::{
     sql, units,
 };
 
-/// Parked jobs of a key that one second look may make ready; the sweep finds what it leaves.
-const REFILL_PER_KEY_MAX: i32 = 10;
-
 pub(crate) async fn claim(shared: &Shared, request: &ClaimRequest) -> Result<Claimed, StoreError> {
     let most = count("claim", request.max)?;
     let token = *request.id.as_uuid();
@@ -26,7 +23,7 @@ pub(crate) async fn claim(shared: &Shared, request: &ClaimRequest) -> Result<Cla
     if let Some(unknown) = column::<Option<&str>>(&row, 0)? {
         return Err(StoreError::Invalid(format!("there is no queue {unknown}")));
     }
-    let (mut jobs, ()) = tokio::try_join!(leased(shared, column(&row, 1)?, token), refill(shared, &row))?;
+    let (mut jobs, ()) = tokio::try_join!(leased(shared, column(&row, 1)?, token), shared.refill(&row, 4))?;
     jobs.sort_by_key(|leased| request.queues.iter().position(|name| *name == leased.job.queue));
     let next_due_in = column::<Option<i64>>(&row, 3)?.map(units::duration);
     Ok(Claimed { jobs, more: column(&row, 2)?, next_due_in })
@@ -46,17 +43,6 @@ fn count(what: &str, asked: usize) -> Result<i32, StoreError> {
         Ok(count) if asked <= CLAIM_MAX => Ok(count),
         _ => Err(StoreError::Invalid(format!("a {what} of {asked} jobs: at most {CLAIM_MAX} are allowed"))),
     }
-}
-
-/// Looks once more for room of the keys whose jobs the claim has parked: a lease that it has counted may have ended since.
-async fn refill(shared: &Shared, claimed: &PgRow) -> Result<(), StoreError> {
-    let (queues, keys): (Vec<i32>, Vec<String>) = (column(claimed, 4)?, column(claimed, 5)?);
-    if keys.is_empty() {
-        return Ok(());
-    }
-    let query = sqlx::query(sql::REFILL).bind(queues).bind(keys).bind(REFILL_PER_KEY_MAX);
-    shared.woke(column(&shared.database.row("unpark", query).await?, 0)?);
-    Ok(())
 }
 
 /// Reads leased jobs while the leases go to disk: no handler may start before they are there, or a crash of the server

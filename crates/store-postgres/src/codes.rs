@@ -30,12 +30,14 @@ pub(crate) fn state(code: i16) -> Result<StateName, StoreError> {
 pub(crate) const fn of_cancel(reason: CancelReason) -> i16 {
     match reason {
         CancelReason::Requested => 1,
+        CancelReason::Superseded => 2,
     }
 }
 
 pub(crate) fn cancel(code: i16) -> Result<CancelReason, StoreError> {
     match code {
         1 => Ok(CancelReason::Requested),
+        2 => Ok(CancelReason::Superseded),
         _ => Err(unknown("a reason of a cancellation", code)),
     }
 }

@@ -16,6 +16,8 @@ use crate::{
     sql,
 };
 
+/// Parked jobs of a key that one second look may make ready; the sweep finds what it leaves.
+const REFILL_PER_KEY_MAX: i32 = 10;
 /// Callers whose wait for the disk one commit ends.
 const FLUSH_JOIN_MAX: usize = 4096;
 
@@ -103,6 +105,18 @@ impl Shared {
         let row = self.database.row(what, query).await?;
         self.flush().await?;
         Ok(row)
+    }
+
+    /// Looks once more for room of the keys whose jobs a call has parked, named by two columns of its answer: a lease that
+    /// it has counted may have ended since.
+    pub(crate) async fn refill(&self, answer: &PgRow, at: usize) -> Result<(), StoreError> {
+        let (queues, keys): (Vec<i32>, Vec<String>) = (column(answer, at)?, column(answer, at + 1)?);
+        if keys.is_empty() {
+            return Ok(());
+        }
+        let query = sqlx::query(sql::REFILL).bind(queues).bind(keys).bind(REFILL_PER_KEY_MAX);
+        self.woke(column(&self.database.row("unpark", query).await?, 0)?);
+        Ok(())
     }
 
     pub(crate) fn sweep_from(&self, queue: i32) -> String {

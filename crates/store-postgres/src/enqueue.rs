@@ -1,4 +1,9 @@
 use job::JobId;
+use sqlx::{
+    Postgres,
+    postgres::{PgArguments, PgRow},
+    query::Query,
+};
 use store::{ENQUEUE_MAX, Enqueued, NewJob, Rejection, StoreError};
 use uuid::Uuid;
 
@@ -54,13 +59,21 @@ async fn insert(shared: &Shared, jobs: &[&NewJob]) -> Result<Vec<Enqueued>, Stor
     if jobs.is_empty() {
         return Ok(Vec::new());
     }
+    let row = shared.database.row("enqueue", statement(jobs)).await?;
+    shared.woke(column(&row, 2)?);
+    shared.refill(&row, 4).await?;
+    answers(jobs, &row)
+}
+
+/// The statement that stores jobs; its row tells what [`answers`] reads.
+pub(crate) fn statement(jobs: &[&NewJob]) -> Query<'static, Postgres, PgArguments> {
     let each = jobs.iter();
     let concurrency = |job: &&NewJob| {
         let named = job.concurrency.as_ref();
         named.map_or((String::new(), String::new()), |c| (c.key.to_string(), c.class.to_string()))
     };
     let (keys, classes): (Vec<String>, Vec<String>) = each.clone().map(concurrency).unzip();
-    let row = sqlx::query(sql::ENQUEUE)
+    sqlx::query(sql::ENQUEUE)
         .bind(each.clone().map(|job| *job.id.as_uuid()).collect::<Vec<_>>())
         .bind(each.clone().map(|job| job.queue.to_string()).collect::<Vec<_>>())
         .bind(each.clone().map(|job| job.kind.to_string()).collect::<Vec<_>>())
@@ -76,14 +89,21 @@ async fn insert(shared: &Shared, jobs: &[&NewJob]) -> Result<Vec<Enqueued>, Stor
         .bind(each.clone().map(|job| job.unique.as_ref().map(|u| units::millis(u.window))).collect::<Vec<_>>())
         .bind(each.clone().map(|job| job.payload.as_str().to_owned()).collect::<Vec<_>>())
         .bind(each.clone().map(|job| job.trace_parent.as_deref().map(storable)).collect::<Vec<_>>())
-        .bind(i64::from(RUN_AT_MAX_DAYS) * DAY_MS);
-    let row = shared.database.row("enqueue", row).await?;
-    let (codes, holders): (Vec<i16>, Vec<Uuid>) = (column(&row, 0)?, column(&row, 1)?);
-    shared.woke(column(&row, 2)?);
-    jobs.iter().zip(codes).zip(holders).map(|((job, code), holder)| answer(job, code, holder)).collect()
+        .bind(i64::from(RUN_AT_MAX_DAYS) * DAY_MS)
+        .bind(each.clone().map(|job| job.supersede.as_ref().map(|s| s.key.to_string())).collect::<Vec<_>>())
+        .bind(each.clone().map(|job| job.supersede.as_ref().map(|s| s.version.at.as_millisecond())).collect::<Vec<_>>())
+        .bind(each.clone().map(|job| job.supersede.as_ref().map(|s| s.version.id.to_string())).collect::<Vec<_>>())
 }
 
-fn answer(job: &NewJob, code: i16, holder: Uuid) -> Result<Enqueued, StoreError> {
+/// What became of jobs.
+pub(crate) fn answers(jobs: &[&NewJob], row: &PgRow) -> Result<Vec<Enqueued>, StoreError> {
+    let (codes, holders): (Vec<i16>, Vec<Uuid>) = (column(row, 0)?, column(row, 1)?);
+    let waits: Vec<Option<i64>> = column(row, 3)?;
+    let each = jobs.iter().zip(codes).zip(holders).zip(waits);
+    each.map(|(((job, code), holder), wait_ms)| answer(job, code, holder, wait_ms.unwrap_or(0))).collect()
+}
+
+fn answer(job: &NewJob, code: i16, holder: Uuid, wait_ms: i64) -> Result<Enqueued, StoreError> {
     let class = || job.concurrency.as_ref().map(|c| c.class.clone());
     Ok(match (code, class()) {
         (0, _) => Enqueued::Inserted,
@@ -91,6 +111,8 @@ fn answer(job: &NewJob, code: i16, holder: Uuid) -> Result<Enqueued, StoreError>
         (2, _) => Enqueued::Rejected(Rejection::UnknownQueue(job.queue.clone())),
         (3, Some(class)) => Enqueued::Rejected(Rejection::UnknownLimitClass(class)),
         (4, _) => Enqueued::Rejected(Rejection::RunAtTooFar { max_days: RUN_AT_MAX_DAYS }),
+        (5, _) => Enqueued::Superseded(JobId::from(holder)),
+        (6, _) => Enqueued::Rejected(Rejection::Throttled { retry_in: units::duration(wait_ms) }),
         _ => return Err(corrupt("the answer to an enqueue")(std::io::Error::other(format!("code {code}")))),
     })
 }

@@ -7,9 +7,11 @@
 mod admin;
 mod claim;
 mod codes;
+mod cron;
 mod database;
 mod enqueue;
 mod error;
+mod groups;
 mod maintain;
 mod open;
 mod operate;

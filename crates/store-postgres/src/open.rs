@@ -69,6 +69,7 @@ fn migrator() -> Migrator {
         step(2, "admission", include_str!("../../../migrations/postgres/0002_admission.sql")),
         step(3, "work", include_str!("../../../migrations/postgres/0003_work.sql")),
         step(4, "operator", include_str!("../../../migrations/postgres/0004_operator.sql")),
+        step(5, "settings", include_str!("../../../migrations/postgres/0005_settings.sql")),
     ]);
     migrator.create_schema("queue");
     migrator.dangerous_set_table_name("queue.migration");

@@ -1,6 +1,6 @@
 use jiff::Timestamp;
-use job::{CancelReason, JobId, JobKind, JobState};
-use store::{ReplayFilter, Retried, StoreError};
+use job::{CancelReason, ConcurrencyKey, JobId, JobKind, JobState, QueueName};
+use store::{PruneFilter, ReplayFilter, Retried, StoreError};
 use uuid::Uuid;
 
 use crate::{
@@ -11,6 +11,8 @@ use crate::{
 
 /// Dead letters that one call replays, in one transaction.
 const REPLAY_MAX: usize = 500;
+/// Jobs that one dry run counts at most.
+const COUNT_MAX: usize = 10_000;
 /// Finished jobs that one transaction forgets.
 const PRUNE_BATCH_MAX: usize = 500;
 
@@ -28,37 +30,65 @@ pub(crate) async fn retry(shared: &Shared, id: JobId) -> Result<Retried, StoreEr
         0 => Retried::Done,
         1 => Retried::NotFound,
         2 => Retried::NotRetryable(codes::state(column(&row, 1)?)?),
-        _ => Retried::KeyTaken(JobId::from(column::<Uuid>(&row, 2)?)),
+        3 => Retried::KeyTaken(JobId::from(column::<Uuid>(&row, 2)?)),
+        _ => Retried::Superseded(JobId::from(column::<Uuid>(&row, 2)?)),
     })
 }
 
 pub(crate) async fn replay(shared: &Shared, filter: &ReplayFilter) -> Result<(usize, bool), StoreError> {
-    let queue = match &filter.queue {
-        Some(name) => Some(admin::queue_id(shared, name).await?),
-        None => None,
-    };
+    let most = filter.max.min(if filter.dry_run { COUNT_MAX } else { REPLAY_MAX });
     let query = sqlx::query(sql::REPLAY)
-        .bind(queue)
+        .bind(queue_of(shared, filter.queue.as_ref()).await?)
         .bind(filter.kind.as_ref().map(JobKind::as_str))
-        .bind(i32::try_from(filter.max.min(REPLAY_MAX)).unwrap_or(i32::MAX));
+        .bind(filter.key.as_ref().map(ConcurrencyKey::as_str))
+        .bind(filter.reason.map(codes::of_bury))
+        .bind(filter.finished_after.map(Timestamp::as_millisecond))
+        .bind(filter.finished_before.map(Timestamp::as_millisecond))
+        .bind(i32::try_from(most).unwrap_or(i32::MAX))
+        .bind(filter.dry_run);
     let row = shared.change("replay", query).await?;
     shared.woke(column(&row, 2)?);
     Ok((usize::try_from(column::<i32>(&row, 0)?).unwrap_or(0), column(&row, 1)?))
 }
 
 pub(crate) async fn prune(shared: &Shared, before: Timestamp, max: usize) -> Result<usize, StoreError> {
+    let filter = PruneFilter { finished_before: Some(before), max, ..PruneFilter::default() };
+    Ok(prune_matching(shared, &filter).await?.0)
+}
+
+pub(crate) async fn prune_matching(shared: &Shared, filter: &PruneFilter) -> Result<(usize, bool), StoreError> {
+    if let Some(state) = filter.state.filter(|state| !state.is_final()) {
+        return Err(StoreError::Invalid(format!(
+            "{state} jobs are not finished: allowed are completed, dead and cancelled"
+        )));
+    }
+    let queue = queue_of(shared, filter.queue.as_ref()).await?;
     let mut pruned = 0;
-    while pruned < max {
-        let most = (max - pruned).min(PRUNE_BATCH_MAX);
-        let most_rows = i32::try_from(most).unwrap_or(i32::MAX);
-        let query = sqlx::query(sql::PRUNE).bind(before.as_millisecond()).bind(most_rows);
-        let gone: i32 = column(&shared.database.row("prune", query).await?, 0)?;
-        let gone = usize::try_from(gone).unwrap_or(0);
-        pruned += gone;
-        if gone < most {
-            break;
+    loop {
+        let most = (filter.max - pruned).min(if filter.dry_run { COUNT_MAX } else { PRUNE_BATCH_MAX });
+        let query = sqlx::query(sql::PRUNE)
+            .bind(queue)
+            .bind(filter.state.map(codes::of_state))
+            .bind(filter.kind.as_ref().map(JobKind::as_str))
+            .bind(filter.key.as_ref().map(ConcurrencyKey::as_str))
+            .bind(filter.finished_after.map(Timestamp::as_millisecond))
+            .bind(filter.finished_before.map(Timestamp::as_millisecond))
+            .bind(i32::try_from(most).unwrap_or(i32::MAX))
+            .bind(filter.dry_run);
+        let row = shared.database.row("prune", query).await?;
+        let (gone, more): (i32, bool) = (column(&row, 0)?, column(&row, 1)?);
+        pruned += usize::try_from(gone).unwrap_or(0);
+        if filter.dry_run || !more || pruned >= filter.max {
+            shared.flush().await?;
+            return Ok((pruned, more));
         }
     }
-    shared.flush().await?;
-    Ok(pruned)
+}
+
+/// The id of the queue that a filter names.
+async fn queue_of(shared: &Shared, name: Option<&QueueName>) -> Result<Option<i32>, StoreError> {
+    match name {
+        Some(name) => admin::queue_id(shared, name).await.map(Some),
+        None => Ok(None),
+    }
 }

@@ -6,20 +6,21 @@ use std::{
 
 use async_trait::async_trait;
 use jiff::Timestamp;
-use job::{CancelReason, JobId, JobState, QueueName};
+use job::{CancelReason, CronName, GroupName, JobId, JobState, LimitClass, QueueName};
 use store::{
-    Budget, Checkpoint, ClaimRequest, Claimed, Enqueued, GroupCommit, JobFilter, JobPage, JobView, LeaseRef, LeasedJob,
-    LimitTarget, Maintained, NewJob, PauseTarget, QueueAdmin, QueueStats, QueueStore, ReapRequest, Renewal,
-    ReplayFilter, Retried, Settled, Settlement, StoreError, Wakeups,
+    Budget, Checkpoint, ClaimRequest, Claimed, CronEntry, CronView, Enqueued, GroupCommit, JobFilter, JobPage, JobView,
+    LeaseRef, LeasedJob, LimitTarget, Maintained, NewJob, PauseTarget, PruneFilter, QueueAdmin, QueueSettings,
+    QueueStats, QueueStore, ReapRequest, Renewal, ReplayFilter, Retried, Settled, Settlement, StoreError, Throttle,
+    Wakeups,
 };
 use tokio::{sync::watch, task::AbortHandle};
 
 use crate::{
-    admin, claim,
+    admin, claim, cron,
     database::Shared,
     enqueue,
     error::{share, shutting_down},
-    maintain, open, operate, renew, settle, units, view, wake,
+    groups, maintain, open, operate, renew, settle, units, view, wake,
 };
 
 /// Callers whose jobs or settlements one transaction takes.
@@ -272,6 +273,44 @@ impl QueueAdmin for PostgresQueue {
 
     async fn configure_limit(&self, target: &LimitTarget, limit: Option<u32>) -> Result<(), StoreError> {
         timed("configure_limit", admin::configure_limit(&self.shared, target, limit)).await
+    }
+
+    async fn prune_matching(&self, filter: &PruneFilter) -> Result<(usize, bool), StoreError> {
+        timed("prune", operate::prune_matching(&self.shared, filter)).await
+    }
+
+    async fn set_throttle(
+        &self,
+        queue: &QueueName,
+        class: &LimitClass,
+        throttle: Option<Throttle>,
+    ) -> Result<(), StoreError> {
+        timed("set_throttle", groups::set_throttle(&self.shared, queue, class, throttle)).await
+    }
+
+    async fn define_group(
+        &self,
+        group: &GroupName,
+        queues: &[QueueName],
+        limit: Option<u32>,
+    ) -> Result<(), StoreError> {
+        timed("define_group", groups::define(&self.shared, group, queues, limit)).await
+    }
+
+    async fn set_cron(&self, entry: &CronEntry) -> Result<(), StoreError> {
+        timed("set_cron", cron::set(&self.shared, entry)).await
+    }
+
+    async fn remove_cron(&self, name: &CronName) -> Result<bool, StoreError> {
+        timed("remove_cron", cron::remove(&self.shared, name)).await
+    }
+
+    async fn list_cron(&self) -> Result<Vec<CronView>, StoreError> {
+        timed("list_cron", cron::list(&self.shared)).await
+    }
+
+    async fn settings(&self, queue: &QueueName) -> Result<QueueSettings, StoreError> {
+        timed("settings", groups::settings(&self.shared, queue)).await
     }
 
     async fn prune(&self, before: Timestamp, max: usize) -> Result<usize, StoreError> {

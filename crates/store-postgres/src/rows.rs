@@ -1,6 +1,6 @@
 use job::{
-    Concurrency, ConcurrencyKey, Job, JobId, JobKind, LimitClass, Payload, Priority, QueueName, Unique, UniqueKey,
-    Weight,
+    Concurrency, ConcurrencyKey, Job, JobId, JobKind, LimitClass, Payload, Priority, QueueName, Supersede,
+    SupersedeKey, Unique, UniqueKey, Version, VersionId, Weight,
 };
 use sqlx::postgres::PgRow;
 use store::StoreError;
@@ -8,7 +8,7 @@ use store::StoreError;
 use crate::{database::column, error::corrupt, units};
 
 /// Columns that [`job`] reads, from the first.
-pub(crate) const JOB_COLUMNS: usize = 16;
+pub(crate) const JOB_COLUMNS: usize = 19;
 
 /// Reads a job from the first columns of a row, in the order in which all statements name them.
 pub(crate) fn job(row: &PgRow) -> Result<Job, StoreError> {
@@ -37,6 +37,7 @@ pub(crate) fn job(row: &PgRow) -> Result<Job, StoreError> {
         weight: Weight::new(u16::try_from(column::<i16>(row, 5)?).unwrap_or(0)).map_err(corrupt("a weight"))?,
         concurrency,
         unique,
+        supersede: supersede(row)?,
         attempt: units::small(column(row, 10)?),
         max_attempts: units::small(column(row, 11)?),
         crashes: units::small(column(row, 12)?),
@@ -44,4 +45,16 @@ pub(crate) fn job(row: &PgRow) -> Result<Job, StoreError> {
         trace_parent: column(row, 14)?,
         created_at: units::timestamp(column(row, 15)?)?,
     })
+}
+
+/// Reads which version of which supersede key a job is.
+fn supersede(row: &PgRow) -> Result<Option<Supersede>, StoreError> {
+    let Some(key) = column::<Option<&str>>(row, 16)? else { return Ok(None) };
+    Ok(Some(Supersede {
+        key: SupersedeKey::new(key).map_err(corrupt("a supersede key"))?,
+        version: Version {
+            at: units::timestamp(column(row, 17)?)?,
+            id: VersionId::new(column::<&str>(row, 18)?).map_err(corrupt("a version"))?,
+        },
+    }))
 }

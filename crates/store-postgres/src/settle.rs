@@ -57,11 +57,16 @@ pub(crate) async fn settle(shared: &Shared, settlements: &[&Settlement]) -> Resu
 
 /// Gives the room that has become free to parked jobs, in a transaction after the one that has freed it.
 async fn fill(shared: &Shared, settled: &PgRow) -> Result<(), StoreError> {
-    let Some(queues) = column::<Option<Vec<i32>>>(settled, 2)? else { return Ok(()) };
+    let (queues, version_queues): (Option<Vec<i32>>, Option<Vec<i32>>) = (column(settled, 2)?, column(settled, 5)?);
+    if queues.is_none() && version_queues.is_none() {
+        return Ok(());
+    }
     let query = sqlx::query(sql::FILL)
         .bind(queues)
-        .bind(column::<Vec<String>>(settled, 3)?)
-        .bind(column::<Vec<i32>>(settled, 4)?)
+        .bind(column::<Option<Vec<String>>>(settled, 3)?)
+        .bind(column::<Option<Vec<i32>>>(settled, 4)?)
+        .bind(version_queues)
+        .bind(column::<Option<Vec<String>>>(settled, 6)?)
         .bind(shared.max_wait_ms);
     shared.woke(column(&shared.database.row("unpark", query).await?, 0)?);
     Ok(())

@@ -26,7 +26,9 @@ pub(crate) async fn list(shared: &Shared, filter: &JobFilter) -> Result<JobPage,
         .bind(filter.state.map(codes::of_state))
         .bind(filter.kind.as_ref().map(JobKind::as_str))
         .bind(filter.key.as_ref().map(ConcurrencyKey::as_str))
-        .bind(i64::try_from(most).unwrap_or(i64::MAX));
+        .bind(i64::try_from(most).unwrap_or(i64::MAX))
+        .bind(filter.created_after.map(jiff::Timestamp::as_millisecond))
+        .bind(filter.created_before.map(jiff::Timestamp::as_millisecond));
     let rows = shared.database.rows("a list of jobs", query).await?;
     let jobs = rows.iter().map(view).collect::<Result<Vec<_>, _>>()?;
     let next = if jobs.len() == most { jobs.last().map(|view| view.job.id) } else { None };

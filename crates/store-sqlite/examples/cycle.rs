@@ -42,6 +42,7 @@ fn new_job(number: u64) -> Result<NewJob, Failure> {
         weight: Weight::ONE,
         concurrency: Some(Concurrency { key, class: LimitClass::new("user")? }),
         unique: None,
+        supersede: None,
         run_at: None,
         max_attempts: 4,
         timeout: Duration::from_mins(10),

@@ -178,7 +178,7 @@ async fn fill_key(write: Write<'_>, shared: &Shared, queue: i64, key: &Concurren
 }
 
 /// Gives all keys of a queue their room, in batches that let other writers in between.
-async fn fill_queue(shared: &Shared, queue: i64) -> Result<(), StoreError> {
+pub(crate) async fn fill_queue(shared: &Shared, queue: i64) -> Result<(), StoreError> {
     let mut after = String::new();
     loop {
         let mut write = Write::begin(shared, "unpark").await?;

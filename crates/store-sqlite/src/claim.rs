@@ -1,4 +1,4 @@
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use job::LeaseToken;
 use sqlx::{Row, sqlite::SqliteRow};
@@ -9,7 +9,9 @@ use crate::{
     leased,
     queue::Shared,
     queues::{QueueRow, Queues},
-    sql, starved, units,
+    sql, starved,
+    throttle::{self, ThrottledKey},
+    units,
     write::Write,
 };
 
@@ -27,6 +29,16 @@ pub(crate) struct Candidate {
     pub(crate) pass: i64,
     pub(crate) limit: Option<i64>,
     pub(crate) leased: i64,
+    /// The class, if it is throttled, and how many starts the throttle has left.
+    pub(crate) throttled: Option<(String, i64)>,
+}
+
+impl Candidate {
+    /// How many jobs of its key may start now.
+    pub(crate) fn room(&self) -> i64 {
+        let slots = self.limit.map_or(i64::MAX, |limit| limit - self.leased);
+        slots.min(self.throttled.as_ref().map_or(i64::MAX, |(_, left)| *left))
+    }
 }
 
 /// What a claim has found in one queue.
@@ -96,9 +108,10 @@ async fn claim_from(
         let window = wanted + if round == 0 { 1 } else { ROUND_EXTRA };
         let candidates = read_window(write, queue.id, window).await?;
         let exhausted = candidates.len() < window;
-        let (start, park, unseen) = choose(candidates, wanted);
+        let Chosen { start, park, throttled, unseen } = choose(queue.id, candidates, wanted);
         write.each(sql::PARK, &park).await?;
         lease(write, queue.id, request, &start).await?;
+        throttle::watch(write, &throttled).await?;
         taken.jobs += start.len();
         taken.more = unseen || !exhausted;
         if !taken.more {
@@ -110,27 +123,32 @@ async fn claim_from(
     Ok(taken)
 }
 
-/// How many more jobs of the queue may be leased, whatever their keys.
+/// How many more jobs of the queue and its group may be leased, whatever their keys.
 async fn queue_room(write: &mut Write<'_>, queue: &QueueRow) -> Result<usize, StoreError> {
     if queue.paused {
         return Ok(0);
     }
-    let Some(limit) = queue.limit else { return Ok(usize::MAX) };
-    let fault = write.fault();
-    let leased: i64 =
-        sqlx::query_scalar(sql::LEASED_COUNT).bind(queue.id).fetch_one(write.connection()).await.map_err(fault)?;
-    Ok(usize::try_from(limit - leased).unwrap_or(0))
+    let mut room = usize::MAX;
+    let of_queue = queue.limit.map(|limit| (limit, sql::LEASED_COUNT, queue.id));
+    let of_group = queue.group.and_then(|(group, limit)| Some((limit?, sql::GROUP_LEASED, group)));
+    for (limit, count, id) in of_queue.into_iter().chain(of_group) {
+        let fault = write.fault();
+        let leased: i64 = sqlx::query_scalar(count).bind(id).fetch_one(write.connection()).await.map_err(fault)?;
+        room = room.min(usize::try_from(limit - leased).unwrap_or(0));
+    }
+    Ok(room)
 }
 
 async fn read_window(write: &mut Write<'_>, queue: i64, rows: usize) -> Result<Vec<Candidate>, StoreError> {
     let most = i64::try_from(rows).unwrap_or(i64::MAX);
-    let fault = write.fault();
-    let rows = sqlx::query(sql::CLAIM_WINDOW).bind(queue).bind(most).fetch_all(write.connection()).await;
+    let (now_ms, fault) = (write.now_ms, write.fault());
+    let rows = sqlx::query(sql::CLAIM_WINDOW).bind(queue).bind(most).bind(now_ms).fetch_all(write.connection()).await;
     rows.map_err(&fault)?.iter().map(read_candidate).collect::<Result<_, _>>().map_err(fault)
 }
 
 /// Reads a row of `claim_window` or `starved`.
 pub(crate) fn read_candidate(row: &SqliteRow) -> Result<Candidate, sqlx::Error> {
+    let throttled: Option<String> = row.try_get(6)?;
     Ok(Candidate {
         id: row.try_get(0)?,
         key: row.try_get(1)?,
@@ -138,26 +156,39 @@ pub(crate) fn read_candidate(row: &SqliteRow) -> Result<Candidate, sqlx::Error> 
         pass: row.try_get(3)?,
         limit: row.try_get(4)?,
         leased: row.try_get(5)?,
+        throttled: throttled.map(|class| Ok::<_, sqlx::Error>((class, row.try_get(7)?))).transpose()?,
     })
 }
 
-/// Divides a window into the jobs that start and those whose key is full; and whether it has jobs that were wanted
-/// no more.
-fn choose(candidates: Vec<Candidate>, wanted: usize) -> (Vec<Start>, Vec<Id>, bool) {
+/// A window, divided.
+struct Chosen {
+    /// Jobs that start.
+    start: Vec<Start>,
+    /// Jobs whose key has no room.
+    park: Vec<Id>,
+    /// The keys of those that a throttle may hold back.
+    throttled: BTreeSet<ThrottledKey>,
+    /// Whether there are jobs that were wanted no more.
+    unseen: bool,
+}
+
+fn choose(queue: i64, candidates: Vec<Candidate>, wanted: usize) -> Chosen {
     let mut starting: HashMap<String, i64> = HashMap::new();
     let (mut start, mut park) = (Vec::with_capacity(wanted), Vec::new());
+    let mut throttled = BTreeSet::new();
     for job in candidates {
         let here = starting.entry(job.key.clone()).or_default();
-        if job.limit.is_some_and(|limit| job.leased + *here >= limit) {
+        if *here >= job.room() {
             park.push(job.id);
+            throttled.extend(job.throttled.map(|(class, _)| (queue, class, job.key)));
         } else if start.len() == wanted {
-            return (start, park, true);
+            return Chosen { start, park, throttled, unseen: true };
         } else {
             *here += 1;
             start.push(Start::from(job));
         }
     }
-    (start, park, false)
+    Chosen { start, park, throttled, unseen: false }
 }
 
 /// A job that a claim leases.
@@ -165,11 +196,14 @@ pub(crate) struct Start {
     pub(crate) id: Id,
     pub(crate) priority: i64,
     pub(crate) pass: i64,
+    /// Class and key, if the class is throttled.
+    throttled: Option<(String, String)>,
 }
 
 impl From<Candidate> for Start {
     fn from(job: Candidate) -> Self {
-        Self { id: job.id, priority: job.priority, pass: job.pass }
+        let throttled = job.throttled.map(|(class, _)| (class, job.key));
+        Self { id: job.id, priority: job.priority, pass: job.pass, throttled }
     }
 }
 
@@ -204,10 +238,14 @@ pub(crate) async fn lease(
     write.each(sql::TURN_RAISE, &turns).await?;
     let count = i64::try_from(start.len()).unwrap_or(0);
     sqlx::query(sql::STARTS_ADD).bind(queue).bind(count).execute(write.connection()).await.map_err(fault)?;
-    Ok(())
+    let mut starts: HashMap<ThrottledKey, i64> = HashMap::new();
+    for (class, key) in start.iter().filter_map(|job| job.throttled.clone()) {
+        *starts.entry((queue, class, key)).or_default() += 1;
+    }
+    throttle::started(write, &starts).await
 }
 
-/// How long until the next scheduled job of these queues is due.
+/// How long until something of these queues is due.
 pub(crate) async fn next_due_in(
     write: &mut Write<'_>,
     queues: &[i64],

@@ -8,7 +8,9 @@ use crate::{
     json::Id,
     lanes::{Admission, Lane, Lanes},
     queues::{Classes, QueueRow, Queues},
-    sql, units,
+    sql,
+    throttle::Quotas,
+    units, versions,
     write::Write,
 };
 
@@ -26,6 +28,12 @@ struct Accepted<'a> {
     queue: i64,
 }
 
+impl<'a> Accepted<'a> {
+    fn supersede_key(&self) -> Option<(i64, &'a str)> {
+        self.job.supersede.as_ref().map(|supersede| (self.queue, supersede.key.as_str()))
+    }
+}
+
 /// Stores the jobs of all callers of a transaction.
 pub(crate) async fn enqueue(write: &mut Write<'_>, jobs: &[&NewJob]) -> Result<Vec<Enqueued>, StoreError> {
     let queues = Queues::load(write).await?;
@@ -38,10 +46,45 @@ pub(crate) async fn enqueue(write: &mut Write<'_>, jobs: &[&NewJob]) -> Result<V
             Err(rejection) => answers[at] = Enqueued::Rejected(rejection),
         }
     }
-    drop_known_ids(write, &mut accepted, &mut answers).await?;
-    drop_taken_keys(write, &mut accepted, &mut answers).await?;
-    insert(write, &accepted).await?;
+    for segment in segments(accepted) {
+        store(write, segment, &classes, &mut answers).await?;
+    }
     Ok(answers)
+}
+
+/// Cuts a batch where a supersede key comes again, so that its later version meets the earlier one in the store.
+fn segments(accepted: Vec<Accepted<'_>>) -> Vec<Vec<Accepted<'_>>> {
+    let (mut segments, mut segment) = (Vec::new(), Vec::with_capacity(accepted.len()));
+    let mut seen = HashSet::new();
+    for job in accepted {
+        if let Some(key) = job.supersede_key()
+            && !seen.insert(key)
+        {
+            seen.clear();
+            seen.insert(key);
+            segments.push(std::mem::take(&mut segment));
+        }
+        segment.push(job);
+    }
+    segments.push(segment);
+    segments
+}
+
+/// Stores jobs none of which supersedes another one of them.
+async fn store(
+    write: &mut Write<'_>,
+    mut accepted: Vec<Accepted<'_>>,
+    classes: &Classes,
+    answers: &mut [Enqueued],
+) -> Result<(), StoreError> {
+    drop_known_ids(write, &mut accepted, answers).await?;
+    drop_old_versions(write, &mut accepted, answers).await?;
+    drop_taken_and_refused(write, &mut accepted, classes, answers).await?;
+    let newest: Vec<_> = accepted.iter().filter_map(|a| Some((a.queue, a.job.supersede.as_ref()?, a.job.id))).collect();
+    versions::remember(write, &newest).await?;
+    let keys: Vec<_> = accepted.iter().filter_map(Accepted::supersede_key).collect();
+    versions::supersede(write, &keys).await?;
+    insert(write, &accepted).await
 }
 
 /// Refuses a request that is too large before it takes the write lock.
@@ -92,42 +135,89 @@ async fn drop_known_ids(
     Ok(())
 }
 
-async fn drop_taken_keys(
+async fn drop_old_versions(
     write: &mut Write<'_>,
     accepted: &mut Vec<Accepted<'_>>,
     answers: &mut [Enqueued],
 ) -> Result<(), StoreError> {
+    let keys: Vec<_> = accepted.iter().filter_map(Accepted::supersede_key).collect();
+    let known = versions::newest(write, &keys).await?;
+    accepted.retain(|a| {
+        let (Some(key), Some(supersede)) = (a.supersede_key(), &a.job.supersede) else { return true };
+        let Some(newest) = known.get(&key) else { return true };
+        if supersede.version.is_same_as(&newest.version) {
+            answers[a.at] = Enqueued::Duplicate(newest.job);
+        } else if supersede.version.is_older_than(&newest.version) {
+            answers[a.at] = Enqueued::Superseded(newest.job);
+        } else {
+            return true;
+        }
+        false
+    });
+    Ok(())
+}
+
+async fn drop_taken_and_refused(
+    write: &mut Write<'_>,
+    accepted: &mut Vec<Accepted<'_>>,
+    classes: &Classes,
+    answers: &mut [Enqueued],
+) -> Result<(), StoreError> {
     let asked: Vec<(i64, &str)> =
         accepted.iter().filter_map(|a| a.job.unique.as_ref().map(|u| (a.queue, u.key.as_str()))).collect();
-    let mut holders: HashMap<(i64, &str), JobId> = taken(write, &asked).await?.into_iter().collect();
+    let mut holders: HashMap<(i64, &str), Holder> = taken(write, &asked).await?.into_iter().collect();
+    let mut quotas = Quotas::load(write, classes, accepted.iter().map(|a| (a.queue, a.job))).await?;
+    let now_ms = write.now_ms;
     let mut taken = Vec::with_capacity(asked.len());
+    // Supersede keys of the jobs before in this batch, whose older versions no longer wait.
+    let mut superseding = HashSet::new();
     accepted.retain(|a| {
-        let Some(unique) = &a.job.unique else { return true };
-        let key = (a.queue, unique.key.as_str());
-        if let Some(holder) = holders.get(&key) {
-            answers[a.at] = Enqueued::Duplicate(*holder);
+        let unique = a.job.unique.as_ref().map(|unique| (a.queue, unique.key.as_str()));
+        let is_gone = |holder: &&Holder| {
+            let key = holder.supersede_key.as_ref().map(|key| (a.queue, key.as_str()));
+            key.is_some_and(|key| a.supersede_key() == Some(key) || (holder.waits && superseding.contains(&key)))
+        };
+        if let Some(holder) = unique.and_then(|key| holders.get(&key)).filter(|holder| !is_gone(holder)) {
+            answers[a.at] = Enqueued::Duplicate(holder.job);
             return false;
         }
-        holders.insert(key, a.job.id);
-        taken.push((a.queue, unique.key.as_str(), Id(*a.job.id.as_uuid())));
+        if let Err(rejection) = quotas.take(a.queue, a.job, now_ms, classes) {
+            answers[a.at] = Enqueued::Rejected(rejection);
+            return false;
+        }
+        superseding.extend(a.supersede_key());
+        if let Some(key) = unique {
+            holders.insert(key, Holder { job: a.job.id, supersede_key: None, waits: true });
+            taken.push((key.0, key.1, Id(*a.job.id.as_uuid()), a.supersede_key().map(|(_, key)| key)));
+        }
         true
     });
     write.each(sql::UNIQUE_TAKE, &taken).await?;
     Ok(())
 }
 
+/// Who has a unique key. An older version leaves it to a newer one of its supersede key, and to all once it waits no more.
+pub(crate) struct Holder {
+    pub(crate) job: JobId,
+    pub(crate) supersede_key: Option<String>,
+    waits: bool,
+}
+
 /// Which of these unique keys are taken, and by whom.
 pub(crate) async fn taken<'k>(
     write: &mut Write<'_>,
     asked: &[(i64, &'k str)],
-) -> Result<Vec<((i64, &'k str), JobId)>, StoreError> {
+) -> Result<Vec<((i64, &'k str), Holder)>, StoreError> {
     if asked.is_empty() {
         return Ok(Vec::new());
     }
     let (text, now_ms, fault) = (json::array(asked)?, write.now_ms, write.fault());
-    let rows: Vec<(i64, Id)> =
+    let rows: Vec<(i64, Id, Option<String>, bool)> =
         sqlx::query_as(sql::TAKEN_KEYS).bind(text).bind(now_ms).fetch_all(write.connection()).await.map_err(fault)?;
-    let holder = |(at, Id(job)): (i64, Id)| Some((*asked.get(usize::try_from(at).ok()?)?, JobId::from(job)));
+    let holder = |(at, Id(job), supersede_key, waits): (i64, Id, Option<String>, bool)| {
+        let asked = *asked.get(usize::try_from(at).ok()?)?;
+        Some((asked, Holder { job: JobId::from(job), supersede_key, waits }))
+    };
     Ok(rows.into_iter().filter_map(holder).collect())
 }
 
@@ -138,16 +228,18 @@ async fn insert(write: &mut Write<'_>, accepted: &[Accepted<'_>]) -> Result<(), 
     let now_ms = write.now_ms;
     let waits = |job: &NewJob| job.run_at.map(jiff::Timestamp::as_millisecond).filter(|at| *at > now_ms);
     let starting = accepted.iter().filter(|a| waits(a.job).is_none());
-    let mut lanes = Lanes::load(write, starting.map(|a| lane(a.job, a.queue))).await?;
+    let supersede_keys = accepted.iter().filter_map(Accepted::supersede_key);
+    let supersede_keys = supersede_keys.map(|(queue, key)| (queue, key.to_owned())).collect();
+    let mut lanes = Lanes::load(write, starting.map(|a| lane(a.job, a.queue)), supersede_keys).await?;
     let first_arrival = write.arrivals(accepted.len()).await?;
     let mut rows = Vec::with_capacity(accepted.len());
-    for (arrival, Accepted { job, queue, .. }) in (first_arrival..).zip(accepted) {
+    for (arrival, accepted @ Accepted { job, queue, .. }) in (first_arrival..).zip(accepted) {
         let lane = lane(job, *queue);
         let run_at = waits(job);
         let (state, pass) = if run_at.is_some() {
             (codes::SCHEDULED, 0)
         } else {
-            match lanes.admit(&lane, i64::from(job.weight.get())) {
+            match lanes.admit(&lane, i64::from(job.weight.get()), accepted.supersede_key().map(|(_, key)| key)) {
                 Admission::Ready { pass } => {
                     write.became_ready();
                     (codes::READY, pass)
@@ -164,9 +256,11 @@ async fn insert(write: &mut Write<'_>, accepted: &[Accepted<'_>]) -> Result<(), 
             (lane.key, lane.class, run_at),
             (job.max_attempts, units::millis(job.timeout)),
             job.unique.as_ref().map(|u| (u.key.as_str(), units::millis(u.window))),
+            job.supersede.as_ref().map(|s| (s.key.as_str(), s.version.at.as_millisecond(), s.version.id.as_str())),
         ));
     }
     write.each_with(sql::JOB_INSERT, &rows, now_ms).await?;
+    lanes.watch_throttled(write).await?;
     insert_bodies(write, accepted).await
 }
 

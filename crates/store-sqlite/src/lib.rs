@@ -5,12 +5,15 @@
 //! `sql/`, the schema in the workspace's `migrations/sqlite/`.
 
 mod admin;
+mod cancel;
 mod claim;
 mod clock;
 mod codes;
+mod cron;
 mod enqueue;
 mod error;
 mod file;
+mod groups;
 mod json;
 mod lanes;
 mod leased;
@@ -20,6 +23,7 @@ mod operate;
 #[cfg(test)]
 mod plans;
 mod probe;
+mod prune;
 mod queue;
 mod queues;
 mod renew;
@@ -28,7 +32,9 @@ mod settle;
 mod sql;
 mod starved;
 mod stats;
+mod throttle;
 mod units;
+mod versions;
 mod view;
 mod write;
 

@@ -4,13 +4,13 @@ use job::LeaseToken;
 use store::{Budget, CLAIM_MAX, LeasedJob, Maintained, ReapRequest, StoreError};
 
 use crate::{
-    claim,
+    claim, cron,
     json::Id,
     lanes::{self, Waiting},
     leased,
     queue::Shared,
     queues::Queues,
-    sql, units,
+    sql, throttle, units, versions,
     write::Write,
 };
 
@@ -26,26 +26,36 @@ pub(crate) async fn maintain(shared: &Shared, budget: &Budget) -> Result<Maintai
     let mut left = budget.jobs_max;
     loop {
         let batch = left.min(BATCH_MAX);
-        let (moved, more, next_due_in) = due(shared, batch).await?;
-        done.due += moved;
+        let moved = move_due(shared, batch, &mut done).await?;
         left -= moved;
-        done.more = more;
-        done.next_due_in = next_due_in;
-        if !more || left == 0 {
+        if moved < batch || left == 0 {
             break;
         }
     }
     done.unparked = unpark(shared, left.min(KEYS_MAX)).await?;
-    let most = left.min(BATCH_MAX);
-    done.unique_expired = expire_unique(shared, most).await?;
-    done.more |= most > 0 && done.unique_expired == most;
+    expire(shared, left.min(BATCH_MAX), &mut done).await?;
     Ok(done)
 }
 
-/// Moves up to `most` due jobs of all queues; how many, whether more are due, and when the next one is.
-async fn due(shared: &Shared, most: usize) -> Result<(usize, bool, Option<std::time::Duration>), StoreError> {
+/// Makes ready what was waiting for a time, at most `most` jobs in all; how many. Those that a throttle has held back come
+/// before others of their keys.
+async fn move_due(shared: &Shared, most: usize, done: &mut Maintained) -> Result<usize, StoreError> {
     let mut write = Write::begin(shared, "move due jobs").await?;
     let queues = Queues::load(&mut write).await?;
+    let unthrottled = throttle::free(&mut write, &queues, most).await?;
+    let due = due(&mut write, &queues, most - unthrottled).await?;
+    let fired = cron::fire(&mut write, &queues, most - unthrottled - due).await?;
+    done.next_due_in = claim::next_due_in(&mut write, &queues.ids().collect::<Vec<_>>()).await?;
+    done.more = done.next_due_in.is_some_and(|wait| wait.is_zero());
+    write.commit().await?;
+    done.unthrottled += unthrottled;
+    done.due += due;
+    done.fired += fired;
+    Ok(unthrottled + due + fired)
+}
+
+/// Moves up to `most` due jobs of all queues; how many.
+async fn due(write: &mut Write<'_>, queues: &Queues, most: usize) -> Result<usize, StoreError> {
     let mut moved = 0;
     for queue in queues.ids() {
         let left = i64::try_from(most - moved).unwrap_or(i64::MAX);
@@ -58,12 +68,10 @@ async fn due(shared: &Shared, most: usize) -> Result<(usize, bool, Option<std::t
             .await
             .map_err(&fault)?;
         let jobs = rows.iter().map(Waiting::read).collect::<Result<Vec<_>, _>>().map_err(fault)?;
-        lanes::place_due(&mut write, &jobs).await?;
+        lanes::place_due(write, &jobs).await?;
         moved += jobs.len();
     }
-    let next_due_in = claim::next_due_in(&mut write, &queues.ids().collect::<Vec<_>>()).await?;
-    write.commit().await?;
-    Ok((moved, next_due_in.is_some_and(|wait| wait.is_zero()), next_due_in))
+    Ok(moved)
 }
 
 /// Gives room to parked jobs that no settlement has given it to. None should be left so: a fault in the accounting of
@@ -90,20 +98,26 @@ async fn unpark(shared: &Shared, keys_max: usize) -> Result<usize, StoreError> {
     Ok(unparked)
 }
 
-async fn expire_unique(shared: &Shared, most: usize) -> Result<usize, StoreError> {
+/// Forgets, of each kind at most `most`, unique keys whose window has ended, versions and starts that were kept long
+/// enough.
+async fn expire(shared: &Shared, most: usize, done: &mut Maintained) -> Result<(), StoreError> {
     if most == 0 {
-        return Ok(0);
+        return Ok(());
     }
-    let mut write = Write::begin(shared, "expire unique keys").await?;
-    let (now_ms, fault) = (write.now_ms, write.fault());
-    let done = sqlx::query(sql::UNIQUE_EXPIRE)
-        .bind(now_ms)
-        .bind(i64::try_from(most).unwrap_or(i64::MAX))
-        .execute(write.connection())
-        .await
-        .map_err(fault)?;
+    let mut write = Write::begin(shared, "forget what is old").await?;
+    let mut expired = [0, 0];
+    for (statement, expired) in [sql::UNIQUE_EXPIRE, sql::THROTTLE_EXPIRE].into_iter().zip(&mut expired) {
+        let (now_ms, fault) = (write.now_ms, write.fault());
+        let limit = i64::try_from(most).unwrap_or(i64::MAX);
+        let rows = sqlx::query(statement).bind(now_ms).bind(limit).execute(write.connection()).await.map_err(fault)?;
+        *expired = usize::try_from(rows.rows_affected()).unwrap_or(usize::MAX);
+    }
+    let (versions, more_versions) = versions::expire(&mut write, most).await?;
     write.commit().await?;
-    Ok(usize::try_from(done.rows_affected()).unwrap_or(usize::MAX))
+    done.unique_expired = expired[0];
+    done.versions_expired = versions;
+    done.more |= expired.contains(&most) || more_versions;
+    Ok(())
 }
 
 pub(crate) async fn reap(shared: &Shared, request: &ReapRequest) -> Result<Vec<LeasedJob>, StoreError> {

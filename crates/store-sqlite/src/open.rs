@@ -137,6 +137,7 @@ fn migrator() -> Migrator {
     Migrator::with_migrations(vec![
         step(1, "queue", include_str!("../../../migrations/sqlite/0001_queue.sql")),
         step(2, "readiness and limits", include_str!("../../../migrations/sqlite/0002_readiness_and_limits.sql")),
+        step(3, "contract", include_str!("../../../migrations/sqlite/0003_contract.sql")),
     ])
 }
 

@@ -1,91 +1,60 @@
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use jiff::Timestamp;
-use job::{CancelReason, JobId, JobState, StateName};
-use sqlx::{Row, sqlite::SqliteRow};
+use job::{ConcurrencyKey, JobId, JobKind, StateName, Supersede};
+use sqlx::sqlite::SqliteRow;
 use store::{ReplayFilter, Retried, StoreError};
 
 use crate::{
-    codes, enqueue,
+    codes,
+    enqueue::{self, Holder},
     json::Id,
     lanes::{self, Waiting},
     queue::Shared,
     queues::Queues,
-    sql, view,
+    rows::{self, column},
+    sql, versions,
     write::Write,
 };
 
 /// Dead letters that one call replays, in one transaction.
 const REPLAY_MAX: usize = 500;
-/// Finished jobs that one transaction forgets.
-const PRUNE_BATCH_MAX: usize = 500;
+/// Dead letters that one dry run counts at most: it keeps other writers waiting for some ten milliseconds.
+const COUNT_MAX: usize = 10_000;
 
 /// What a command needs to know of a job.
-struct Found {
-    state: i64,
-    queue: i64,
-    key: String,
-    unique: Option<String>,
-    attempt: u32,
-    crashes: u32,
+pub(crate) struct Found {
+    pub(crate) id: Id,
+    pub(crate) state: i64,
+    pub(crate) queue: i64,
+    pub(crate) key: String,
+    pub(crate) unique: Option<String>,
+    pub(crate) attempt: u32,
+    pub(crate) crashes: u32,
+    supersede: Option<Supersede>,
 }
 
-async fn find(write: &mut Write<'_>, id: JobId) -> Result<Option<Found>, StoreError> {
+impl Found {
+    /// Reads a row of `job_of` or `superseded`.
+    pub(crate) fn read(row: &SqliteRow) -> Result<Self, StoreError> {
+        Ok(Self {
+            id: column(row, 0)?,
+            state: column(row, 1)?,
+            queue: column(row, 2)?,
+            key: column(row, 3)?,
+            unique: column(row, 4)?,
+            attempt: column(row, 5)?,
+            crashes: column(row, 6)?,
+            supersede: rows::supersede(row, 7)?,
+        })
+    }
+}
+
+pub(crate) async fn find(write: &mut Write<'_>, id: JobId) -> Result<Option<Found>, StoreError> {
     let fault = write.fault();
     let row =
-        sqlx::query(sql::JOB_OF).bind(Id(*id.as_uuid())).fetch_optional(write.connection()).await.map_err(&fault)?;
-    let read = |row: &SqliteRow| -> Result<Found, sqlx::Error> {
-        Ok(Found {
-            state: row.try_get(0)?,
-            queue: row.try_get(1)?,
-            key: row.try_get(2)?,
-            unique: row.try_get(3)?,
-            attempt: row.try_get(4)?,
-            crashes: row.try_get(5)?,
-        })
-    };
-    row.as_ref().map(read).transpose().map_err(fault)
-}
-
-pub(crate) async fn cancel(shared: &Shared, id: JobId, reason: CancelReason) -> Result<Option<JobState>, StoreError> {
-    let mut write = Write::begin(shared, "cancel").await?;
-    let Some(found) = find(&mut write, id).await? else { return Ok(None) };
-    match codes::state(found.state)? {
-        StateName::Leased => {
-            let fault = write.fault();
-            sqlx::query(sql::CANCEL_ASK)
-                .bind(Id(*id.as_uuid()))
-                .bind(codes::of_cancel(reason))
-                .execute(write.connection())
-                .await
-                .map_err(fault)?;
-        }
-        StateName::Scheduled | StateName::Ready | StateName::Parked => {
-            cancel_waiting(&mut write, id, reason, found).await?;
-        }
-        StateName::Completed | StateName::Dead | StateName::Cancelled => {}
-    }
-    write.commit().await?;
-    Ok(view::get(shared, id).await?.map(|view| view.state))
-}
-
-async fn cancel_waiting(
-    write: &mut Write<'_>,
-    id: JobId,
-    reason: CancelReason,
-    found: Found,
-) -> Result<(), StoreError> {
-    let (hex, now_ms) = (Id(*id.as_uuid()), write.now_ms);
-    let row = [(hex, codes::CANCELLED, codes::of_cancel(reason), found.attempt, found.crashes)];
-    write.each_with(sql::FINISH, &row, now_ms).await?;
-    write.each(sql::FORGET_LIVE, &row).await?;
-    write.each(sql::FORGET_CHECKPOINTS, &[hex]).await?;
-    if let Some(key) = found.unique {
-        write.each(sql::UNIQUE_FREE, &[(found.queue, key, hex)]).await?;
-    }
-    // A ready job held room that the next of its key gets.
-    lanes::unpark(write, &[(found.queue, found.key)], 1).await?;
-    Ok(())
+        sqlx::query(sql::JOB_OF).bind(Id(*id.as_uuid())).fetch_optional(write.connection()).await.map_err(fault)?;
+    row.as_ref().map(Found::read).transpose()
 }
 
 pub(crate) async fn retry(shared: &Shared, id: JobId) -> Result<Retried, StoreError> {
@@ -96,12 +65,22 @@ pub(crate) async fn retry(shared: &Shared, id: JobId) -> Result<Retried, StoreEr
         state @ (StateName::Leased | StateName::Completed) => return Ok(Retried::NotRetryable(state)),
         StateName::Scheduled => place(&mut write, &[Id(*id.as_uuid())]).await?,
         StateName::Dead | StateName::Cancelled => {
-            let unique: Vec<_> = found.unique.iter().map(|key| (found.queue, key.as_str())).collect();
-            if let Some((_, holder)) = enqueue::taken(&mut write, &unique).await?.first() {
-                return Ok(Retried::KeyTaken(*holder));
+            if let Some(supersede) = &found.supersede {
+                let key = [(found.queue, supersede.key.as_str())];
+                let newest = versions::newest(&mut write, &key).await?.remove(&key[0]);
+                if let Some(newest) = newest.filter(|newest| newest.job != id) {
+                    return Ok(Retried::Superseded(newest.job));
+                }
             }
-            let unique: Vec<_> = unique.iter().map(|(queue, key)| (*queue, *key, Id(*id.as_uuid()))).collect();
-            revive(&mut write, &[Id(*id.as_uuid())], &unique).await?;
+            let supersede_key = found.supersede.as_ref().map(|supersede| supersede.key.as_str());
+            let unique: Vec<_> = found.unique.iter().map(|key| (found.queue, key.as_str())).collect();
+            let holder = enqueue::taken(&mut write, &unique).await?.pop().map(|(_, holder)| holder);
+            // An older version leaves its key to this one.
+            let is_older = |of: &Holder| supersede_key.is_some() && of.supersede_key.as_deref() == supersede_key;
+            if let Some(holder) = holder.filter(|holder| !is_older(holder)) {
+                return Ok(Retried::KeyTaken(holder.job));
+            }
+            revive(&mut write, &[found]).await?;
         }
     }
     write.commit().await?;
@@ -115,28 +94,24 @@ pub(crate) async fn replay(shared: &Shared, filter: &ReplayFilter) -> Result<(us
         Some(name) => vec![queues.id(name)?],
         None => queues.ids().collect(),
     };
-    let most = filter.max.min(REPLAY_MAX);
-    let (mut ids, mut unique, mut seen) = (Vec::new(), Vec::new(), HashSet::new());
-    let mut more = false;
+    let most = filter.max.min(if filter.dry_run { COUNT_MAX } else { REPLAY_MAX });
+    let (mut count, mut more) = (0, false);
+    let mut dead = Vec::new();
     for queue in asked {
-        let left = most - ids.len();
-        let dead = dead_page(&mut write, queue, filter, left + 1).await?;
-        more |= dead.len() > left;
-        for (id, key) in dead.into_iter().take(left) {
-            // Of several dead letters with one unique key the oldest is replayed; the others stay dead.
-            let Some(key) = key else {
-                ids.push(id);
-                continue;
-            };
-            if seen.insert((queue, key.clone())) {
-                ids.push(id);
-                unique.push((queue, key, id));
-            }
-        }
+        let left = most - count;
+        let mut page = dead_page(&mut write, queue, filter, left + 1).await?;
+        more |= page.len() > left;
+        page.truncate(left);
+        count += page.len();
+        dead.extend(page);
     }
-    revive(&mut write, &ids, &unique).await?;
+    if filter.dry_run {
+        return Ok((count, more));
+    }
+    let dead = without_rivals(dead);
+    revive(&mut write, &dead).await?;
     write.commit().await?;
-    Ok((ids.len(), more))
+    Ok((dead.len(), more))
 }
 
 async fn dead_page(
@@ -144,53 +119,60 @@ async fn dead_page(
     queue: i64,
     filter: &ReplayFilter,
     most: usize,
-) -> Result<Vec<(Id, Option<String>)>, StoreError> {
+) -> Result<Vec<Found>, StoreError> {
     let (now_ms, fault) = (write.now_ms, write.fault());
-    sqlx::query_as(sql::DEAD_PAGE)
+    let rows = sqlx::query(sql::DEAD_PAGE)
         .bind(queue)
-        .bind(filter.kind.as_ref().map(job::JobKind::as_str))
+        .bind(filter.kind.as_ref().map(JobKind::as_str))
+        .bind(filter.key.as_ref().map(ConcurrencyKey::as_str))
+        .bind(filter.reason.map(codes::of_bury))
+        .bind(filter.finished_after.map(Timestamp::as_millisecond))
+        .bind(filter.finished_before.map(Timestamp::as_millisecond))
         .bind(now_ms)
         .bind(i64::try_from(most).unwrap_or(i64::MAX))
         .fetch_all(write.connection())
         .await
-        .map_err(fault)
+        .map_err(fault)?;
+    rows.iter().map(Found::read).collect()
+}
+
+/// Of several dead letters with one unique key the oldest is replayed, and of several versions the newest; the others
+/// stay dead. (Versions meet here once the newest has been forgotten.)
+fn without_rivals(dead: Vec<Found>) -> Vec<Found> {
+    let mut newest: HashMap<(i64, String), (i64, Id)> = HashMap::new();
+    for job in &dead {
+        let Some(Supersede { key, version }) = &job.supersede else { continue };
+        let this = (version.at.as_millisecond(), job.id);
+        let best = newest.entry((job.queue, key.as_str().to_owned())).or_insert(this);
+        *best = this.max(*best);
+    }
+    let mut seen = HashSet::new();
+    let is_newest = |job: &Found| match &job.supersede {
+        Some(supersede) => newest.get(&(job.queue, supersede.key.as_str().to_owned())).is_some_and(|b| b.1 == job.id),
+        None => true,
+    };
+    let mut alone = |job: &Found| job.unique.as_ref().is_none_or(|key| seen.insert((job.queue, key.clone())));
+    dead.into_iter().filter(|job| is_newest(job) && alone(job)).collect()
 }
 
 /// Brings finished jobs back and lets them wait for their turn.
-async fn revive<K: serde::Serialize>(write: &mut Write<'_>, ids: &[Id], unique: &[K]) -> Result<(), StoreError> {
+async fn revive(write: &mut Write<'_>, jobs: &[Found]) -> Result<(), StoreError> {
     let now_ms = write.now_ms;
-    write.each(sql::UNIQUE_TAKE, unique).await?;
-    write.each_with(sql::REVIVE, ids, now_ms).await?;
-    write.each(sql::FORGET_FINISHED, ids).await?;
-    place(write, ids).await
+    let ids: Vec<Id> = jobs.iter().map(|job| job.id).collect();
+    let key = |job: &Found| job.supersede.as_ref().map(|supersede| supersede.key.as_str().to_owned());
+    let unique: Vec<_> =
+        jobs.iter().filter_map(|job| Some((job.queue, job.unique.as_ref()?, job.id, key(job)))).collect();
+    write.each(sql::UNIQUE_TAKE, &unique).await?;
+    let known: Vec<_> =
+        jobs.iter().filter_map(|job| Some((job.queue, job.supersede.as_ref()?, JobId::from(job.id.0)))).collect();
+    versions::remember(write, &known).await?;
+    write.each_with(sql::REVIVE, &ids, now_ms).await?;
+    write.each(sql::FORGET_FINISHED, &ids).await?;
+    place(write, &ids).await
 }
 
 async fn place(write: &mut Write<'_>, ids: &[Id]) -> Result<(), StoreError> {
     let rows = write.rows_of(sql::WAITING, ids).await?;
     let jobs = rows.iter().map(Waiting::read).collect::<Result<Vec<_>, _>>().map_err(write.fault())?;
     lanes::place_due(write, &jobs).await
-}
-
-pub(crate) async fn prune(shared: &Shared, before: Timestamp, max: usize) -> Result<usize, StoreError> {
-    let mut pruned = 0;
-    while pruned < max {
-        let most = (max - pruned).min(PRUNE_BATCH_MAX);
-        let mut write = Write::begin(shared, "prune").await?;
-        let fault = write.fault();
-        let ids: Vec<Id> = sqlx::query_scalar(sql::PRUNABLE)
-            .bind(before.as_millisecond())
-            .bind(i64::try_from(most).unwrap_or(i64::MAX))
-            .fetch_all(write.connection())
-            .await
-            .map_err(fault)?;
-        for sql in [sql::FORGET_FINISHED, sql::FORGET_BODIES, sql::FORGET_ERRORS] {
-            write.each(sql, &ids).await?;
-        }
-        write.commit().await?;
-        pruned += ids.len();
-        if ids.len() < most {
-            break;
-        }
-    }
-    Ok(pruned)
 }

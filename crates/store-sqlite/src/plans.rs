@@ -10,9 +10,12 @@ const HOT: &[(&str, usize)] = &[
     (sql::ARRIVE, 1),
     (sql::BEST_PARKED, 2),
     (sql::BODY_INSERT, 1),
+    (sql::CANCEL_ASK_ALL, 2),
     (sql::CHECKPOINTS_OF, 1),
     (sql::CHECKPOINT_COUNT, 2),
-    (sql::CLAIM_WINDOW, 2),
+    (sql::CLAIM_WINDOW, 3),
+    (sql::CRON_DUE, 3),
+    (sql::CRON_FIRED, 1),
     (sql::DUE, 3),
     (sql::ERROR_INSERT, 2),
     (sql::ERROR_TRIM, 2),
@@ -20,36 +23,52 @@ const HOT: &[(&str, usize)] = &[
     (sql::FORGET_CHECKPOINTS, 1),
     (sql::FORGET_LIVE, 1),
     (sql::GIVE_BACK, 2),
+    (sql::GROUP_LEASED, 1),
     (sql::HOLDS, 2),
     (sql::JOB_INSERT, 2),
     (sql::KNOWN_IDS, 1),
-    (sql::LANES, 1),
+    (sql::LANES, 2),
     (sql::LEASE, 5),
     (sql::LEASED_BY_TOKEN, 1),
     (sql::LEASED_COUNT, 1),
     (sql::LEASED_UNDER, 1),
     (sql::NEXT_DUE, 1),
     (sql::PARK, 1),
+    (sql::PARKED_VERSIONS, 1),
     (sql::KEYS_AFTER, 3),
     (sql::PLACE, 2),
-    (sql::PRUNABLE, 2),
+    (sql::PRUNABLE, 7),
+    (sql::PRUNABLE_DEAD, 6),
     (sql::REAP, 5),
     (sql::RENEW, 2),
+    (sql::RUNNING_VERSIONS, 1),
     (sql::SETTLING, 1),
     (sql::STARTS_ADD, 2),
-    (sql::STARVED, 3),
+    (sql::STARVED, 4),
     (sql::STATS, 0),
+    (sql::SUPERSEDED, 1),
     (sql::TAKEN_KEYS, 2),
+    (sql::THROTTLE_AGAIN, 2),
+    (sql::THROTTLE_ENDED, 3),
+    (sql::THROTTLE_EXPIRE, 2),
+    (sql::THROTTLE_ROOM, 2),
+    (sql::THROTTLE_START, 2),
+    (sql::THROTTLE_WATCH, 2),
     (sql::TURN_RAISE, 1),
     (sql::UNIQUE_END, 1),
     (sql::UNIQUE_EXPIRE, 2),
     (sql::UNIQUE_FREE, 1),
     (sql::UNIQUE_TAKE, 1),
+    (sql::VERSIONS, 1),
+    (sql::VERSION_EXPIRE, 2),
+    (sql::VERSION_KEEP, 3),
+    (sql::VERSION_PUT, 2),
+    (sql::WAS_FULL, 2),
 ];
 
-/// What may be walked from end to end: the parameters of the statement, unfolded, and the queues, which are few. All
-/// aliases that stand for tables of jobs are absent.
-const WALKED: &[&str] = &["jsonb_each", "e", "a", "f", "l", "h", "hop", "q", "CONSTANT"];
+/// What may be walked from end to end: the parameters of the statement, unfolded, the queues (q and m) and the limit
+/// classes (c), which are few. All aliases that stand for tables of jobs are absent.
+const WALKED: &[&str] = &["jsonb_each", "e", "a", "f", "l", "h", "hop", "q", "m", "c", "CONSTANT"];
 
 async fn plan(pool: &SqlitePool, statement: &str, parameters: usize) -> Vec<String> {
     let mut query = sqlx::query(sqlx::AssertSqlSafe(format!("EXPLAIN QUERY PLAN {statement}")));
@@ -87,13 +106,18 @@ async fn ordered_reads_follow_their_index_and_sort_nothing() {
     let dir = tempfile::tempdir().unwrap();
     let (writer, ..) = open::open(&dir.path().join("queue.db"), std::time::Duration::from_secs(5)).await.unwrap();
     for (statement, parameters, index) in [
-        (sql::CLAIM_WINDOW, 2, "job_ready (queue=?)"),
+        (sql::CLAIM_WINDOW, 3, "job_ready (queue=?)"),
         (sql::DUE, 3, "job_due (queue=? AND run_at<?)"),
-        (sql::STARVED, 3, "job_ready_age (queue=? AND ready_at<?)"),
+        (sql::STARVED, 4, "job_ready_age (queue=? AND ready_at<?)"),
         (sql::REAP, 5, "job_expiry (expires_at<?)"),
         (sql::RENEW, 2, "PRIMARY KEY (id=?)"),
         (sql::KEYS_AFTER, 3, "job_lane (queue=? AND key>?)"),
-        (sql::PRUNABLE, 2, "history_finished (finished_at<?)"),
+        (sql::PRUNABLE, 7, "history_finished (finished_at<?)"),
+        (sql::PRUNABLE_DEAD, 6, "history_dead (queue=?)"),
+        (sql::THROTTLE_ENDED, 3, "throttled_until (queue=? AND until<?)"),
+        (sql::THROTTLE_EXPIRE, 2, "throttle_start_age (queue=? AND class=? AND at<?)"),
+        (sql::VERSION_EXPIRE, 2, "version_forget (forget_at<?)"),
+        (sql::CRON_DUE, 3, "cron_next (queue=? AND next_at>? AND next_at<?)"),
     ] {
         let plan = plan(&writer, statement, parameters).await;
         assert!(plan.iter().any(|line| line.contains(index)), "{statement}\n{plan:#?}");

@@ -7,18 +7,19 @@ use std::{
 
 use async_trait::async_trait;
 use jiff::Timestamp;
-use job::{CancelReason, JobId, JobState, QueueName};
+use job::{CancelReason, CronName, GroupName, JobId, JobState, LimitClass, QueueName};
 use sqlx::SqlitePool;
 use store::{
-    Budget, Checkpoint, ClaimRequest, Claimed, Enqueued, GroupCommit, JobFilter, JobPage, JobView, LeaseRef, LeasedJob,
-    LimitTarget, Maintained, NewJob, PauseTarget, QueueAdmin, QueueStats, QueueStore, ReapRequest, Renewal,
-    ReplayFilter, Retried, Settled, Settlement, StoreError, Wakeups,
+    Budget, Checkpoint, ClaimRequest, Claimed, CronEntry, CronView, Enqueued, GroupCommit, JobFilter, JobPage, JobView,
+    LeaseRef, LeasedJob, LimitTarget, Maintained, NewJob, PauseTarget, PruneFilter, QueueAdmin, QueueSettings,
+    QueueStats, QueueStore, ReapRequest, Renewal, ReplayFilter, Retried, Settled, Settlement, StoreError, Throttle,
+    Wakeups,
 };
 use tokio::sync::watch;
 
 use crate::{
-    Clock, admin, claim, enqueue, error::share, file::OpenedFile, maintain, open, operate, probe, renew, settle, stats,
-    view, write::Write,
+    Clock, admin, cancel, claim, cron, enqueue, error::share, file::OpenedFile, groups, maintain, open, operate, probe,
+    prune, renew, settle, stats, throttle, view, write::Write,
 };
 
 const CALL_SECONDS: &str = "reviewfleet_store_call_seconds";
@@ -235,7 +236,7 @@ impl QueueAdmin for SqliteQueue {
     }
 
     async fn cancel(&self, id: JobId, reason: CancelReason) -> Result<Option<JobState>, StoreError> {
-        timed("cancel", operate::cancel(&self.shared, id, reason)).await
+        timed("cancel", cancel::cancel(&self.shared, id, reason)).await
     }
 
     async fn retry(&self, id: JobId) -> Result<Retried, StoreError> {
@@ -259,7 +260,45 @@ impl QueueAdmin for SqliteQueue {
     }
 
     async fn prune(&self, before: Timestamp, max: usize) -> Result<usize, StoreError> {
-        timed("prune", operate::prune(&self.shared, before, max)).await
+        timed("prune", prune::prune(&self.shared, before, max)).await
+    }
+
+    async fn prune_matching(&self, filter: &PruneFilter) -> Result<(usize, bool), StoreError> {
+        timed("prune_matching", prune::matching(&self.shared, filter)).await
+    }
+
+    async fn set_throttle(
+        &self,
+        queue: &QueueName,
+        class: &LimitClass,
+        throttle: Option<Throttle>,
+    ) -> Result<(), StoreError> {
+        timed("set_throttle", throttle::set(&self.shared, queue, class, throttle)).await
+    }
+
+    async fn define_group(
+        &self,
+        group: &GroupName,
+        queues: &[QueueName],
+        limit: Option<u32>,
+    ) -> Result<(), StoreError> {
+        timed("define_group", groups::define(&self.shared, group, queues, limit)).await
+    }
+
+    async fn set_cron(&self, entry: &CronEntry) -> Result<(), StoreError> {
+        timed("set_cron", cron::set(&self.shared, entry)).await
+    }
+
+    async fn remove_cron(&self, name: &CronName) -> Result<bool, StoreError> {
+        timed("remove_cron", cron::remove(&self.shared, name)).await
+    }
+
+    async fn list_cron(&self) -> Result<Vec<CronView>, StoreError> {
+        timed("list_cron", cron::list(&self.shared)).await
+    }
+
+    async fn settings(&self, queue: &QueueName) -> Result<QueueSettings, StoreError> {
+        timed("settings", groups::settings(&self.shared, queue)).await
     }
 }
 

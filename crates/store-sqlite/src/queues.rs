@@ -1,4 +1,4 @@
-use std::collections::HashSet;
+use std::collections::HashMap;
 
 use job::{LimitClass, QueueName};
 use sqlx::Row;
@@ -14,6 +14,8 @@ pub(crate) struct QueueRow {
     pub(crate) paused: bool,
     pub(crate) resumed_at_ms: i64,
     pub(crate) starts: i64,
+    /// The group that it is in and that one's limit.
+    pub(crate) group: Option<(i64, Option<i64>)>,
 }
 
 /// All queues: few, since their names come from the configuration.
@@ -31,6 +33,10 @@ impl Queues {
                 paused: row.try_get(3)?,
                 resumed_at_ms: row.try_get(4)?,
                 starts: row.try_get(5)?,
+                group: row
+                    .try_get::<Option<i64>, _>(6)?
+                    .map(|id| Ok::<_, sqlx::Error>((id, row.try_get(7)?)))
+                    .transpose()?,
             })
         };
         Ok(Self(rows.iter().map(read).collect::<Result<_, _>>().map_err(&fault)?))
@@ -50,18 +56,23 @@ impl Queues {
     }
 }
 
-/// The names of all limit classes.
-pub(crate) struct Classes(HashSet<(i64, String)>);
+/// All limit classes, and of each whether a job that would wait for its throttle is refused.
+pub(crate) struct Classes(HashMap<(i64, String), bool>);
 
 impl Classes {
     pub(crate) async fn load(write: &mut Write<'_>) -> Result<Self, StoreError> {
         let fault = write.fault();
-        let rows: Vec<(i64, String)> =
+        let rows: Vec<(i64, String, bool)> =
             sqlx::query_as(sql::CLASSES).fetch_all(write.connection()).await.map_err(fault)?;
-        Ok(Self(rows.into_iter().collect()))
+        Ok(Self(rows.into_iter().map(|(queue, class, refuses)| ((queue, class), refuses)).collect()))
     }
 
     pub(crate) fn has(&self, queue: i64, class: &LimitClass) -> bool {
-        self.0.contains(&(queue, class.as_str().to_owned()))
+        self.0.contains_key(&(queue, class.as_str().to_owned()))
+    }
+
+    /// Whether the throttle of a class refuses jobs that would have to wait.
+    pub(crate) fn refuses(&self, queue: i64, class: &LimitClass) -> bool {
+        self.0.get(&(queue, class.as_str().to_owned())).copied().unwrap_or(false)
     }
 }

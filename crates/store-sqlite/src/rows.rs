@@ -1,6 +1,6 @@
 use job::{
-    Concurrency, ConcurrencyKey, Job, JobId, JobKind, LimitClass, Payload, Priority, QueueName, Unique, UniqueKey,
-    Weight,
+    Concurrency, ConcurrencyKey, Job, JobId, JobKind, LimitClass, Payload, Priority, QueueName, Supersede,
+    SupersedeKey, Unique, UniqueKey, Version, VersionId, Weight,
 };
 use sqlx::{Row, sqlite::SqliteRow};
 use store::StoreError;
@@ -12,7 +12,7 @@ use crate::{
 };
 
 /// Columns that [`job`] reads, from the first.
-pub(crate) const JOB_COLUMNS: usize = 16;
+pub(crate) const JOB_COLUMNS: usize = 19;
 
 /// Reads a job from the first columns of a row, in the order in which all statements name them.
 pub(crate) fn job(row: &SqliteRow) -> Result<Job, StoreError> {
@@ -42,6 +42,7 @@ pub(crate) fn job(row: &SqliteRow) -> Result<Job, StoreError> {
         weight: Weight::new(weight).map_err(corrupt("a weight"))?,
         concurrency,
         unique,
+        supersede: supersede(row, 16)?,
         attempt: column(row, 10)?,
         max_attempts: column(row, 11)?,
         crashes: column(row, 12)?,
@@ -49,6 +50,18 @@ pub(crate) fn job(row: &SqliteRow) -> Result<Job, StoreError> {
         trace_parent: column(row, 14)?,
         created_at: units::timestamp(column(row, 15)?)?,
     })
+}
+
+/// Reads which version of which supersede key a job is, from three columns.
+pub(crate) fn supersede(row: &SqliteRow, at: usize) -> Result<Option<Supersede>, StoreError> {
+    let Some(key) = column::<Option<&str>>(row, at)? else { return Ok(None) };
+    Ok(Some(Supersede {
+        key: SupersedeKey::new(key).map_err(corrupt("a supersede key"))?,
+        version: Version {
+            at: units::timestamp(column(row, at + 1)?)?,
+            id: VersionId::new(column::<&str>(row, at + 2)?).map_err(corrupt("a version"))?,
+        },
+    }))
 }
 
 type First<'r> = (Id, &'r str, &'r str, &'r str, i16, u16);

@@ -4,7 +4,12 @@ use job::{Attempt, AttemptError, CancelReason, Transition};
 use sqlx::{Row, sqlite::SqliteRow};
 use store::{LeaseRef, SETTLE_MAX, Settled, Settlement, StoreError};
 
-use crate::{codes, json::Id, lanes, sql, units, write::Write};
+use crate::{
+    codes,
+    json::{self, Id},
+    lanes, sql, units,
+    write::Write,
+};
 
 /// Errors that a job keeps; older ones are dropped.
 const ERRORS_MAX: i64 = 20;
@@ -23,6 +28,7 @@ struct Live {
     cancel: Option<CancelReason>,
     attempt: Attempt,
     unique: Option<(String, i64)>,
+    supersede_key: Option<String>,
 }
 
 /// All that the settlements of a batch change, gathered so that each kind of change is one statement.
@@ -36,6 +42,8 @@ struct Effects {
     done_with_checkpoints: Vec<Id>,
     /// Keys in which room has appeared, and for how many.
     freed: HashMap<(i64, String), usize>,
+    /// Supersede keys whose leased job has ended.
+    freed_versions: Vec<(i64, String)>,
 }
 
 pub(crate) fn check_size(count: usize) -> Result<(), StoreError> {
@@ -91,6 +99,7 @@ fn read_live(row: &SqliteRow, write: &Write<'_>) -> Result<Option<Live>, StoreEr
             cancel: None,
             attempt: Attempt { number: row.try_get(7)?, max: row.try_get(8)?, crashes: row.try_get(9)? },
             unique: unique_key.map(|key| (key, unique_ms.unwrap_or(0))),
+            supersede_key: row.try_get(12)?,
         };
         Ok(Some((live, row.try_get(6)?)))
     };
@@ -101,6 +110,7 @@ fn read_live(row: &SqliteRow, write: &Write<'_>) -> Result<Option<Live>, StoreEr
 impl Effects {
     fn add(&mut self, id: Id, live: Live, transition: &Transition, now_ms: i64) {
         *self.freed.entry((live.queue, live.key.clone())).or_default() += 1;
+        self.freed_versions.extend(live.supersede_key.map(|key| (live.queue, key)));
         if let Transition::Retry { error, .. } | Transition::Bury { error, .. } = transition {
             self.errors.push((id, error.attempt, codes::of_error_kind(error.kind), storable(error)));
         }
@@ -149,11 +159,28 @@ impl Effects {
         write.each_with(sql::ERROR_TRIM, &self.errors, ERRORS_MAX).await?;
         write.each(sql::UNIQUE_END, &self.unique_end).await?;
         write.each(sql::UNIQUE_FREE, &self.unique_free).await?;
+        if was_full(write, &self.freed).await? {
+            write.became_ready();
+        }
         let most = self.freed.values().copied().max().unwrap_or(0);
         let keys: Vec<_> = self.freed.into_keys().collect();
         lanes::unpark(write, &keys, most).await?;
-        Ok(())
+        lanes::unpark_versions(write, &self.freed_versions).await
     }
+}
+
+/// Whether a queue or group was at its limit before these leases ended: then jobs that were ready all along may start.
+async fn was_full(write: &mut Write<'_>, freed: &HashMap<(i64, String), usize>) -> Result<bool, StoreError> {
+    let mut of_queue: HashMap<i64, usize> = HashMap::new();
+    for ((queue, _), n) in freed {
+        *of_queue.entry(*queue).or_default() += n;
+    }
+    if of_queue.is_empty() {
+        return Ok(false);
+    }
+    let total = i64::try_from(of_queue.values().sum::<usize>()).unwrap_or(i64::MAX);
+    let (rows, fault) = (json::array(&of_queue.into_iter().collect::<Vec<_>>())?, write.fault());
+    sqlx::query_scalar(sql::WAS_FULL).bind(rows).bind(total).fetch_one(write.connection()).await.map_err(fault)
 }
 
 /// A settlement never fails on the words of a fault: what a caller has built by hand is made storable here.

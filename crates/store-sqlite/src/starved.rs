@@ -32,21 +32,17 @@ pub(crate) async fn claim(
     if share == 0 {
         return Ok(0);
     }
-    let fault = write.fault();
+    let (now_ms, fault) = (write.now_ms, write.fault());
     let rows = sqlx::query(sql::STARVED)
         .bind(queue.id)
         .bind(latest_ms)
         .bind(LOOK_MAX)
+        .bind(now_ms)
         .fetch_all(write.connection())
         .await
         .map_err(&fault)?;
     let waiting = rows.iter().map(claim::read_candidate).collect::<Result<Vec<Candidate>, _>>().map_err(fault)?;
-    let start: Vec<Start> = waiting
-        .into_iter()
-        .filter(|job| job.limit.is_none_or(|limit| job.leased < limit))
-        .take(share)
-        .map(Start::from)
-        .collect();
+    let start: Vec<Start> = waiting.into_iter().filter(|job| job.room() > 0).take(share).map(Start::from).collect();
     claim::lease(write, queue.id, request, &start).await?;
     Ok(start.len())
 }

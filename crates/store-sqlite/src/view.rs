@@ -1,5 +1,6 @@
 use std::collections::HashMap;
 
+use jiff::Timestamp;
 use job::{AttemptError, ConcurrencyKey, JobId, JobKind, JobState, QueueName, StateName, WorkerId};
 use sqlx::{SqliteConnection, sqlite::SqliteRow};
 use store::{JobFilter, JobPage, JobView, PAGE_MAX, StoreError};
@@ -53,6 +54,8 @@ async fn page(
         .bind(filter.state.map(codes::of_state))
         .bind(filter.kind.as_ref().map(JobKind::as_str))
         .bind(filter.key.as_ref().map(ConcurrencyKey::as_str))
+        .bind(filter.created_after.map(Timestamp::as_millisecond))
+        .bind(filter.created_before.map(Timestamp::as_millisecond))
         .bind(i64::try_from(most).unwrap_or(i64::MAX))
         .fetch_all(read)
         .await

@@ -92,6 +92,19 @@ impl<'a> Write<'a> {
         sqlx::query(sql).bind(json::array(rows)?).fetch_all(&mut *self.tx).await.map_err(self.fault())
     }
 
+    /// As [`Write::rows_of`], with a number such as the time as the second parameter.
+    pub(crate) async fn rows_with<T: Serialize>(
+        &mut self,
+        sql: &'static str,
+        rows: &[T],
+        second: i64,
+    ) -> Result<Vec<SqliteRow>, StoreError> {
+        if rows.is_empty() {
+            return Ok(Vec::new());
+        }
+        sqlx::query(sql).bind(json::array(rows)?).bind(second).fetch_all(&mut *self.tx).await.map_err(self.fault())
+    }
+
     /// Takes `count` arrival numbers; answers the first of them.
     pub(crate) async fn arrivals(&mut self, count: usize) -> Result<i64, StoreError> {
         let count = i64::try_from(count).unwrap_or(i64::MAX);

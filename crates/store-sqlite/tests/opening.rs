@@ -40,7 +40,7 @@ async fn a_file_with_a_newer_schema_is_left_alone() {
     )
     .await;
     let text = schema_error(open(&path).await);
-    assert!(text.contains("queue.db has schema version 99, and this program knows versions up to 2"), "{text}");
+    assert!(text.contains("queue.db has schema version 99, and this program knows versions up to 3"), "{text}");
 }
 
 #[tokio::test]
@@ -174,6 +174,25 @@ async fn nothing_is_stored_in_a_file_that_is_gone_or_replaced() {
     }
     fs::rename(&aside, &path).unwrap();
     assert_eq!(queue.enqueue(&[Bed::job()]).await.unwrap(), [Enqueued::Inserted]);
+}
+
+#[tokio::test]
+async fn a_unique_key_of_a_transaction_that_is_rolled_back_is_free() {
+    let dir = tempdir().unwrap();
+    let path = dir.path().join("queue.db");
+    let queue = open(&path).await.unwrap();
+    queue.define_queue(&QueueName::new("review").unwrap(), None).await.unwrap();
+    let other = SqliteConnectOptions::new().filename(&path);
+    let mut other = SqliteConnection::connect_with(&other).await.unwrap();
+    let mut holder = other.begin_with("BEGIN IMMEDIATE").await.unwrap();
+    sqlx::query("INSERT INTO unique_key (queue, key, job) VALUES (1, 'k', randomblob(16))")
+        .execute(&mut *holder)
+        .await
+        .unwrap();
+    let (stores, job) = (queue.clone(), Bed::unique("k", Duration::from_mins(1)));
+    let enqueue = tokio::spawn(async move { stores.enqueue(&[job]).await });
+    holder.rollback().await.unwrap();
+    assert_eq!(enqueue.await.unwrap().unwrap(), [Enqueued::Inserted], "the second is stored, or told why not");
 }
 
 #[tokio::test]

@@ -1,11 +1,12 @@
 use async_trait::async_trait;
 use jiff::Timestamp;
 use job::{
-    AttemptError, CancelReason, ConcurrencyKey, Job, JobId, JobKind, JobState, LimitClass, QueueName, StateName,
+    AttemptError, CancelReason, ConcurrencyKey, CronName, GroupName, Job, JobId, JobState, LimitClass, QueueName,
+    StateName,
 };
 use serde::Serialize;
 
-use crate::StoreError;
+use crate::{CronEntry, CronView, JobFilter, PruneFilter, QueueSettings, ReplayFilter, StoreError, Throttle};
 
 /// Most jobs one page of a list has.
 pub const PAGE_MAX: usize = 500;
@@ -47,7 +48,8 @@ pub trait QueueAdmin: Send + Sync {
     /// Starts a waiting job now, and a dead or cancelled one anew with a fresh budget, keeping identity and history.
     async fn retry(&self, id: JobId) -> Result<Retried, StoreError>;
 
-    /// Replays dead letters in one bounded batch; how many, and whether more are left.
+    /// Replays dead letters in one bounded batch, oldest first; how many, and whether more are left. Those whose unique
+    /// key is taken or that a newer version has superseded are left out.
     async fn replay(&self, filter: &ReplayFilter) -> Result<(usize, bool), StoreError>;
 
     /// Keeps jobs from starting. Running ones go on.
@@ -62,6 +64,40 @@ pub trait QueueAdmin: Send + Sync {
 
     /// Forgets finished jobs that ended before a time, dead ones excepted, at most `max`; how many.
     async fn prune(&self, before: Timestamp, max: usize) -> Result<usize, StoreError>;
+
+    /// Forgets finished jobs in bounded batches, those that ended first going first; how many, and whether more are left.
+    async fn prune_matching(&self, filter: &PruneFilter) -> Result<(usize, bool), StoreError>;
+
+    /// Sets, for each key of a class, how often its jobs may start, at once; `None` takes the throttle away. A class that
+    /// was not known becomes so, without a limit. Starts are counted for each key and class of a queue; those before a
+    /// throttle was set are not known to it.
+    async fn set_throttle(
+        &self,
+        queue: &QueueName,
+        class: &LimitClass,
+        throttle: Option<Throttle>,
+    ) -> Result<(), StoreError>;
+
+    /// Gives queues a limit of leased jobs that they share, at once: at no instant are more jobs of all of them leased,
+    /// but for those that ran when the limit was lowered or a queue joined. Takes the place of what the group was before;
+    /// without queues it is dissolved. [`StoreError::Invalid`] for an unknown queue and for one of another group.
+    async fn define_group(&self, group: &GroupName, queues: &[QueueName], limit: Option<u32>)
+    -> Result<(), StoreError>;
+
+    /// Stores a schedule, or puts it in the place of the one with its name. Its next firing is the first after now, but
+    /// stays what it was when expression and time zone are unchanged, so that setting it again at every start of a
+    /// process loses no firing. [`StoreError::Invalid`] for an unknown queue or limit class, `max_attempts` of 0, and
+    /// when there are [`CRON_MAX`](crate::CRON_MAX) others.
+    async fn set_cron(&self, entry: &CronEntry) -> Result<(), StoreError>;
+
+    /// Forgets a schedule; its jobs stay. Answers whether there was one.
+    async fn remove_cron(&self, name: &CronName) -> Result<bool, StoreError>;
+
+    /// All stored schedules, by name.
+    async fn list_cron(&self) -> Result<Vec<CronView>, StoreError>;
+
+    /// All that is set for a queue.
+    async fn settings(&self, queue: &QueueName) -> Result<QueueSettings, StoreError>;
 }
 
 /// A job as an operator sees it.
@@ -81,23 +117,6 @@ pub struct JobView {
     pub checkpoints: Vec<String>,
 }
 
-/// Which jobs to list; an empty filter lists all.
-#[derive(Debug, Clone, Default)]
-pub struct JobFilter {
-    /// Of this queue only.
-    pub queue: Option<QueueName>,
-    /// In this state only.
-    pub state: Option<StateName>,
-    /// Of this kind only.
-    pub kind: Option<JobKind>,
-    /// Of this concurrency key only.
-    pub key: Option<ConcurrencyKey>,
-    /// Only jobs with a smaller id: where the page before ended.
-    pub before: Option<JobId>,
-    /// Jobs on a page, at most [`PAGE_MAX`].
-    pub limit: usize,
-}
-
 /// One page of a list.
 #[derive(Debug, Clone, Serialize)]
 pub struct JobPage {
@@ -105,17 +124,6 @@ pub struct JobPage {
     pub jobs: Vec<JobView>,
     /// What to pass as `before` for the next page, if there may be one.
     pub next: Option<JobId>,
-}
-
-/// Which dead letters to replay.
-#[derive(Debug, Clone, Default)]
-pub struct ReplayFilter {
-    /// Of this queue only.
-    pub queue: Option<QueueName>,
-    /// Of this kind only.
-    pub kind: Option<JobKind>,
-    /// Most to replay in this call.
-    pub max: usize,
 }
 
 /// What a retry came to.
@@ -129,6 +137,8 @@ pub enum Retried {
     NotRetryable(StateName),
     /// Its unique key is taken by this job.
     KeyTaken(JobId),
+    /// A newer version of its supersede key has come: this job.
+    Superseded(JobId),
 }
 
 /// What to pause.

@@ -4,23 +4,26 @@
 //! cases for each. "Now" in every method is the store's clock: no caller supplies it.
 
 mod admin;
+mod cron;
 mod error;
 mod faults;
+mod filter;
 mod group;
 mod lease;
 mod queue;
+mod settings;
 mod stats;
 
-pub use admin::{
-    JobFilter, JobPage, JobView, LimitTarget, NO_KEY_IS_CONFIGURED, PAGE_MAX, PauseTarget, QueueAdmin, ReplayFilter,
-    Retried,
-};
+pub use admin::{JobPage, JobView, LimitTarget, NO_KEY_IS_CONFIGURED, PAGE_MAX, PauseTarget, QueueAdmin, Retried};
+pub use cron::{CRON_MAX, CronEntry, CronView};
 pub use error::StoreError;
 pub use faults::{Faults, chain};
+pub use filter::{JobFilter, PruneFilter, ReplayFilter};
 pub use group::{GroupCommit, GroupCommitError};
 pub use lease::{LeaseRef, LeasedJob, Renewal, Settled, Settlement};
 pub use queue::{
     Budget, CHECKPOINT_MAX_BYTES, CHECKPOINTS_MAX, CLAIM_MAX, Checkpoint, ClaimRequest, Claimed, ENQUEUE_MAX, Enqueued,
-    Maintained, NewJob, QueueBackend, QueueStore, ReapRequest, Rejection, SETTLE_MAX, Wakeups,
+    Maintained, NewJob, QueueBackend, QueueStore, ReapRequest, Rejection, SETTLE_MAX, VERSIONS_KEPT, Wakeups,
 };
+pub use settings::{ClassSettings, GroupSettings, KEYS_SHOWN_MAX, KeySettings, QueueSettings, Throttle, WhenFull};
 pub use stats::QueueStats;

@@ -2,7 +2,9 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
-use job::{ClaimId, Concurrency, Job, JobId, JobKind, Payload, Priority, QueueName, Unique, Weight, WorkerId};
+use job::{
+    ClaimId, Concurrency, Job, JobId, JobKind, Payload, Priority, QueueName, Supersede, Unique, Weight, WorkerId,
+};
 use tokio::sync::watch;
 
 use crate::{LeaseRef, LeasedJob, QueueAdmin, QueueStats, Renewal, Settled, Settlement, StoreError};
@@ -17,12 +19,26 @@ pub const SETTLE_MAX: usize = 10_000;
 pub const CHECKPOINT_MAX_BYTES: usize = 1024 * 1024;
 /// Most checkpoints one job keeps.
 pub const CHECKPOINTS_MAX: usize = 16;
+/// How long the newest version of a supersede key is remembered after its arrival, and longer while its job is live. An
+/// older version that arrives later than this is taken for a new one.
+pub const VERSIONS_KEPT: Duration = Duration::from_hours(30 * 24);
 
 /// The operations of a queue's life. Implemented once per backend.
 #[async_trait]
 pub trait QueueStore: Send + Sync {
-    /// Stores jobs and answers for each, in order, once all that are answered `Inserted` are durable. A rejected or
-    /// duplicate job does not keep the others out. At most [`ENQUEUE_MAX`].
+    /// Stores jobs and answers for each, in order, once all that are answered `Inserted` are durable. A job that is not
+    /// stored does not keep the others out. At most [`ENQUEUE_MAX`].
+    ///
+    /// A job is asked in this order, and the first that applies answers: is it valid (`Rejected`), is its id known
+    /// (`Duplicate`), is its version older than the newest of its supersede key (`Superseded`) or the same (`Duplicate`),
+    /// is its unique key taken (`Duplicate`), does its throttle refuse it (`Rejected`). A job that is not stored changes
+    /// nothing: it supersedes none and takes no key. The jobs of a batch are answered as if each came by itself, in their
+    /// order; so an earlier version in the batch is `Inserted`, and then cancelled by the later one.
+    ///
+    /// A stored job whose version is the newest of its supersede key cancels the one that waits
+    /// ([`job::CancelReason::Superseded`]), asks the one that runs to stop, and stays parked until no job of the key is
+    /// leased. A unique key that an older version of the same supersede key holds is no hindrance: the newer one takes it
+    /// over.
     async fn enqueue(&self, jobs: &[NewJob]) -> Result<Vec<Enqueued>, StoreError>;
 
     /// Leases up to `max` jobs that may start, best first. Repeating a call under the same claim id answers the same
@@ -43,7 +59,8 @@ pub trait QueueStore: Send + Sync {
     /// [`job::Outcome::Crashed`], and only that settlement counts the crash.
     async fn reap(&self, request: &ReapRequest) -> Result<Vec<LeasedJob>, StoreError>;
 
-    /// Moves due jobs to ready, and frees what has waited beyond its time, in bounded batches.
+    /// Makes the jobs of schedules that fire, moves due jobs to ready, frees parked jobs whose throttle's period has
+    /// ended, and forgets what has been kept long enough, in bounded batches.
     async fn maintain(&self, budget: &Budget) -> Result<Maintained, StoreError>;
 
     /// The depth of every queue.
@@ -86,6 +103,8 @@ pub struct NewJob {
     pub concurrency: Option<Concurrency>,
     /// Key that keeps duplicates out, if any.
     pub unique: Option<Unique>,
+    /// The version that it is, if newer ones supersede it.
+    pub supersede: Option<Supersede>,
     /// Not to start before. `None`: at once.
     pub run_at: Option<Timestamp>,
     /// Attempts that may fail before the job is dead, at least 1.
@@ -101,8 +120,11 @@ pub struct NewJob {
 pub enum Enqueued {
     /// It is stored.
     Inserted,
-    /// A job with its id or its unique key is there already; this is that job.
+    /// A job with its id, its unique key or its version is there already; this is that job. One that had the version may
+    /// have ended in any way since, and may be forgotten.
     Duplicate(JobId),
+    /// A newer version of its supersede key has come before it; this is that version's job.
+    Superseded(JobId),
     /// It cannot be stored as it is.
     Rejected(Rejection),
 }
@@ -125,6 +147,13 @@ pub enum Rejection {
     /// `max_attempts` is 0.
     #[error("max_attempts must be at least 1")]
     NoAttempts,
+    /// The job would have to wait for its key's throttle, whose class refuses such jobs
+    /// ([`WhenFull::Refuse`](crate::WhenFull)).
+    #[error("the key has had all its starts of this period: try again in {} s", retry_in.as_secs().max(1))]
+    Throttled {
+        /// How long until the key may start a job again; the whole period when nothing of it has started yet.
+        retry_in: Duration,
+    },
 }
 
 /// Asks for work.
@@ -149,7 +178,9 @@ pub struct Claimed {
     pub jobs: Vec<LeasedJob>,
     /// Whether more may be ready: the caller with free slots asks again at once.
     pub more: bool,
-    /// How long until the next scheduled job of these queues is due, if one waits.
+    /// How long until maintenance has jobs of these queues to make ready: the next scheduled one, the first parked one
+    /// whose throttle's period ends, or the next firing of a schedule. Zero when it could do so now; `None` when none
+    /// waits for a time.
     pub next_due_in: Option<Duration>,
 }
 
@@ -185,15 +216,21 @@ pub struct Budget {
 /// What a maintenance pass has done.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Maintained {
+    /// Jobs made of schedules that have fired.
+    pub fired: usize,
     /// Scheduled jobs that became ready or parked.
     pub due: usize,
     /// Parked jobs that became ready though no settlement freed them.
     pub unparked: usize,
+    /// Parked jobs that became ready because their throttle's period has ended.
+    pub unthrottled: usize,
     /// Unique keys whose window has ended.
     pub unique_expired: usize,
+    /// Supersede keys whose newest version has been forgotten.
+    pub versions_expired: usize,
     /// Whether the budget ended the pass before the work did.
     pub more: bool,
-    /// How long until the next scheduled job is due.
+    /// As [`Claimed::next_due_in`], of all queues.
     pub next_due_in: Option<Duration>,
 }
 
@@ -209,6 +246,7 @@ impl From<&NewJob> for Job {
             weight: new.weight,
             concurrency: new.concurrency.clone(),
             unique: new.unique.clone(),
+            supersede: new.supersede.clone(),
             attempt: 1,
             max_attempts: new.max_attempts,
             crashes: 0,

@@ -105,7 +105,7 @@ async fn maintain(shared: &Shared) -> Result<Option<Duration>, StoreError> {
     let mut readied = 0;
     for _ in 0..ROUNDS_MAX {
         let done = shared.call(Op::Maintain, CALL_MAX, shared.store.maintain(&budget)).await?;
-        readied += done.due + done.unparked;
+        readied += done.fired + done.due + done.unparked + done.unthrottled;
         if !done.more {
             next = done.next_due_in;
             break;

@@ -84,6 +84,17 @@ async fn a_request_beyond_the_limit_in_flight_is_refused_while_probes_are_answer
     service.post(&review_by("carol")).await;
 }
 
+#[tokio::test]
+async fn a_throttled_post_is_told_when_to_come_again() {
+    let service = Service::start();
+    service.queue.set_mood(Mood::Throttles);
+    let answer = service.send(post(review_by("carol"))).await;
+    assert_eq!(answer.header("retry-after"), "2", "not too early");
+    answer.problem(429, "throttled");
+    service.queue.set_mood(Mood::Answers);
+    assert_eq!(service.send(post(review_by("carol"))).await.status, StatusCode::ACCEPTED);
+}
+
 /// Waits until what was found before is looked at anew.
 async fn later() {
     tokio::time::advance(Duration::from_secs(11)).await;

@@ -165,6 +165,8 @@ pub enum Mood {
     Hangs,
     Panics,
     Rejects,
+    /// Rejects what comes for a second and a millisecond.
+    Throttles,
     Corrupt,
 }
 
@@ -239,7 +241,7 @@ impl FakeQueue {
         self.calls.fetch_add(1, Ordering::SeqCst);
         let mood = *self.mood.lock().unwrap();
         match mood {
-            Mood::Answers | Mood::Rejects | Mood::Full => Ok(()),
+            Mood::Answers | Mood::Rejects | Mood::Throttles | Mood::Full => Ok(()),
             Mood::Away => Err(StoreError::Unavailable { what: "enqueue", source: "connection refused".into() }),
             Mood::Corrupt => Err(StoreError::Corrupt { what: "a job", source: "it says secret-of-another".into() }),
             Mood::Hangs => {
@@ -271,6 +273,10 @@ impl QueueStore for FakeQueue {
         if matches!(*self.mood.lock().unwrap(), Mood::Rejects) {
             let rejected = |job: &NewJob| Enqueued::Rejected(Rejection::UnknownQueue(job.queue.clone()));
             return Ok(jobs.iter().map(rejected).collect());
+        }
+        if matches!(*self.mood.lock().unwrap(), Mood::Throttles) {
+            let retry_in = Duration::from_millis(1_001);
+            return Ok(vec![Enqueued::Rejected(Rejection::Throttled { retry_in }); jobs.len()]);
         }
         let mut stored = self.jobs.lock().unwrap();
         Ok(jobs.iter().map(|job| enqueue_one(&mut stored, job)).collect())
@@ -368,6 +374,39 @@ impl QueueAdmin for FakeQueue {
     }
 
     async fn prune(&self, _: Timestamp, _: usize) -> Result<usize, StoreError> {
+        not_here()
+    }
+
+    async fn prune_matching(&self, _: &store::PruneFilter) -> Result<(usize, bool), StoreError> {
+        not_here()
+    }
+
+    async fn set_throttle(
+        &self,
+        _: &QueueName,
+        _: &job::LimitClass,
+        _: Option<store::Throttle>,
+    ) -> Result<(), StoreError> {
+        not_here()
+    }
+
+    async fn define_group(&self, _: &job::GroupName, _: &[QueueName], _: Option<u32>) -> Result<(), StoreError> {
+        not_here()
+    }
+
+    async fn set_cron(&self, _: &store::CronEntry) -> Result<(), StoreError> {
+        not_here()
+    }
+
+    async fn remove_cron(&self, _: &job::CronName) -> Result<bool, StoreError> {
+        not_here()
+    }
+
+    async fn list_cron(&self) -> Result<Vec<store::CronView>, StoreError> {
+        not_here()
+    }
+
+    async fn settings(&self, _: &QueueName) -> Result<store::QueueSettings, StoreError> {
         not_here()
     }
 }

@@ -89,6 +89,7 @@ impl Load {
                 class: self.class.clone(),
             }),
             unique: None::<Unique>,
+            supersede: None,
             run_at: None,
             max_attempts: 4,
             timeout: Duration::from_mins(2),

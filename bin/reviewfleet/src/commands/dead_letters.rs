@@ -6,7 +6,7 @@ use store::{JobFilter, QueueBackend, ReplayFilter, Retried};
 use super::{jobs, queues};
 use crate::{
     cli::{DeadLetters, DeadLettersFilter},
-    output::Output,
+    output::{Output, counted},
 };
 
 /// Jobs that one call to the store replays.
@@ -27,7 +27,19 @@ pub async fn run(command: &DeadLetters, queue: &dyn QueueBackend, out: &mut Outp
                 other => bail!("{}", jobs::refusal(*id, other)),
             }
         }
-        DeadLetters::Replay { id: None, filter, .. } => replay(filter, queue, out).await,
+        DeadLetters::Replay { id: None, filter, reason, after, before, dry_run, .. } => {
+            let which = ReplayFilter {
+                queue: filter.queue.clone(),
+                kind: filter.kind.clone(),
+                key: filter.key.clone(),
+                reason: *reason,
+                finished_after: *after,
+                finished_before: *before,
+                max: filter.limit.into(),
+                dry_run: *dry_run,
+            };
+            if *dry_run { count(&which, queue, out).await } else { replay(&which, queue, out).await }
+        }
     }
 }
 
@@ -36,6 +48,7 @@ async fn list(filter: &DeadLettersFilter, queue: &dyn QueueBackend, out: &mut Ou
         queue: filter.queue.clone(),
         state: Some(StateName::Dead),
         kind: filter.kind.clone(),
+        key: filter.key.clone(),
         limit: filter.limit.into(),
         ..JobFilter::default()
     };
@@ -49,14 +62,28 @@ struct Replayed {
     more: bool,
 }
 
-async fn replay(filter: &DeadLettersFilter, queue: &dyn QueueBackend, out: &mut Output) -> Result<()> {
-    let total: usize = filter.limit.into();
+#[derive(Serialize)]
+struct Counted {
+    would_replay: usize,
+    more: bool,
+}
+
+async fn count(filter: &ReplayFilter, queue: &dyn QueueBackend, out: &mut Output) -> Result<()> {
+    let (would_replay, more) = queue.replay(filter).await?;
+    if out.is_json() {
+        return Ok(out.object(&Counted { would_replay, more })?);
+    }
+    let rest = if more { "; there are more" } else { "" };
+    Ok(out.line(format_args!("{} would be replayed{rest}", counted(would_replay, "dead letter")))?)
+}
+
+async fn replay(filter: &ReplayFilter, queue: &dyn QueueBackend, out: &mut Output) -> Result<()> {
+    let total = filter.max;
     let bar = out.progress("replaying", total as u64);
     let (mut replayed, mut more) = (0, true);
     while more && replayed < total {
         let max = REPLAY_BATCH.min(total - replayed);
-        let filter = ReplayFilter { queue: filter.queue.clone(), kind: filter.kind.clone(), max };
-        let (count, left) = queue.replay(&filter).await?;
+        let (count, left) = queue.replay(&ReplayFilter { max, ..filter.clone() }).await?;
         replayed += count;
         // A batch that replays nothing would be answered the same for ever: its keys are taken.
         more = left && count > 0;

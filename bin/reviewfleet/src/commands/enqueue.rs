@@ -14,7 +14,8 @@ pub async fn run(command: &cli::Enqueue, fleet: &Fleet, out: &mut Output) -> Res
     let answer = fleet.queue.enqueue(std::slice::from_ref(&job)).await?.into_iter().next();
     let (id, duplicate) = match answer {
         Some(Enqueued::Inserted) => (job.id, false),
-        Some(Enqueued::Duplicate(first)) => (first, true),
+        // The job that is there in place of this one: the same, or a newer version of it.
+        Some(Enqueued::Duplicate(other) | Enqueued::Superseded(other)) => (other, true),
         Some(Enqueued::Rejected(why)) => bail!(why),
         None => bail!("the store took the job and did not say what became of it"),
     };

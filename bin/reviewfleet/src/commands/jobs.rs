@@ -34,6 +34,8 @@ async fn list(command: &JobsList, queue: &dyn QueueBackend, out: &mut Output) ->
         kind: command.kind.clone(),
         key: command.key.clone(),
         before: command.before,
+        created_after: command.created_after,
+        created_before: command.created_before,
         limit: command.limit.into(),
     };
     let page = queue.list(&filter).await?;
@@ -94,6 +96,10 @@ async fn show(id: JobId, queue: &dyn QueueBackend, ledger: &dyn Ledger, out: &mu
     fact("queue", job.queue.as_str())?;
     fact("kind", job.kind.as_str())?;
     fact("priority", &job.priority.0.to_string())?;
+    if let Some(supersede) = &job.supersede {
+        let (key, version) = (one_line(supersede.key.as_str(), 256), one_line(supersede.version.id.as_str(), 256));
+        fact("version", &format!("{version} of {key}, of {}", supersede.version.at))?;
+    }
     if let Some(concurrency) = &job.concurrency {
         fact("key", &format!("{} (limit class {})", one_line(concurrency.key.as_str(), 256), concurrency.class))?;
     }
@@ -133,14 +139,21 @@ fn described(state: &JobState) -> String {
     match state {
         JobState::Scheduled { run_at } => format!("scheduled for {run_at}"),
         JobState::Ready { since } => format!("ready since {since}"),
-        JobState::Parked => "parked: its key is at its limit or paused".to_owned(),
+        JobState::Parked => "parked: its key is at its limit, throttled or paused, or an older version runs".to_owned(),
         JobState::Leased { worker, since, expires_at, cancel_requested } => {
-            let stop = if cancel_requested.is_some() { ", told to stop" } else { "" };
+            let stop = match cancel_requested {
+                None => "",
+                Some(CancelReason::Requested) => ", told to stop",
+                Some(CancelReason::Superseded) => ", told to stop since a newer version has come",
+            };
             format!("leased by {} since {since}, until {expires_at}{stop}", one_line(worker.as_str(), 128))
         }
         JobState::Completed { at } => format!("completed at {at}"),
         JobState::Dead { at, reason } => format!("dead since {at} ({})", bury_reason(*reason)),
-        JobState::Cancelled { at, .. } => format!("cancelled at {at}"),
+        JobState::Cancelled { at, reason: CancelReason::Requested } => format!("cancelled at {at}"),
+        JobState::Cancelled { at, reason: CancelReason::Superseded } => {
+            format!("cancelled at {at}: a newer version has come")
+        }
     }
 }
 
@@ -177,6 +190,7 @@ pub fn refusal(id: JobId, retried: Retried) -> String {
             format!("job {id} is {state}: allowed are waiting, dead and cancelled jobs")
         }
         Retried::KeyTaken(other) => format!("the unique key of job {id} is taken by job {other}"),
+        Retried::Superseded(other) => format!("job {id} is superseded by a newer version, job {other}"),
     }
 }
 

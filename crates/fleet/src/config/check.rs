@@ -3,7 +3,7 @@
 use ::review::Micros;
 use tracing_subscriber::EnvFilter;
 
-use super::{Config, ConfigError, ModelConfig, ModelName, Provider, TierName, source::Source};
+use super::{Config, ConfigError, ModelConfig, ModelName, Provider, TierName, contract, source::Source};
 
 /// Globs that `review.skip` may have: each is tried on each file of a change.
 const SKIP_MAX: usize = 200;
@@ -21,6 +21,7 @@ pub fn check(config: &Config, source: &Source<'_>) -> Result<(), ConfigError> {
     api(config, source)?;
     store(config, source)?;
     queues(config, source)?;
+    contract::check(config, source)?;
     retry(config, source)?;
     review(config, source)?;
     for (name, model) in &config.models {

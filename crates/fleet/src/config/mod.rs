@@ -1,5 +1,6 @@
 mod availability;
 mod check;
+mod contract;
 mod error;
 mod model;
 mod name;
@@ -20,11 +21,12 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use job::QueueName;
+use job::{CronName, GroupName, QueueName};
 use serde::Deserialize;
 
 use crate::Environment;
 
+pub use contract::{CronConfig, GroupConfig, ThrottleConfig};
 pub use error::{ConfigError, Mistake};
 pub use model::{
     LongPromptConfig, ModelConfig, OutputLimitField, Provider, ResponseFormat, RoutingConfig, ThinkingLevel,
@@ -60,6 +62,10 @@ pub struct Config {
     /// `[queues.NAME]`; the queue `review` is always there.
     #[serde(deserialize_with = "service::queues")]
     pub queues: BTreeMap<QueueName, QueueConfig>,
+    /// `[groups.NAME]`
+    pub groups: BTreeMap<GroupName, GroupConfig>,
+    /// `[cron.NAME]`
+    pub cron: BTreeMap<CronName, CronConfig>,
     /// `[worker]`
     pub worker: WorkerConfig,
     /// `[retry]`
@@ -120,6 +126,8 @@ impl Default for Config {
             api: ApiConfig::default(),
             store: StoreConfig::default(),
             queues: service::default_queues(),
+            groups: BTreeMap::new(),
+            cron: BTreeMap::new(),
             worker: WorkerConfig::default(),
             retry: RetryConfig::default(),
             tiers: service::default_tiers(),

@@ -10,6 +10,7 @@ use review::RepositoryName;
 use serde::{Deserialize, Deserializer, de::Error};
 
 use super::{
+    contract::ThrottleConfig,
     name::TierName,
     value::{kib, millis, optional, secs, whole},
 };
@@ -53,6 +54,8 @@ pub struct QueueConfig {
     /// Most jobs that run at once of each key of a limit class.
     #[serde(default, deserialize_with = "limits")]
     pub limits: BTreeMap<LimitClass, u32>,
+    /// How often jobs of each key of a limit class may start.
+    pub throttles: BTreeMap<LimitClass, ThrottleConfig>,
     /// How long after a job's completion its unique key stays taken.
     #[serde(rename = "unique_window_secs", deserialize_with = "secs::<0, 2_592_000, _>")]
     pub unique_window: Duration,
@@ -183,7 +186,13 @@ impl Default for ApiConfig {
 
 impl Default for QueueConfig {
     fn default() -> Self {
-        Self { limit: 200, limits: BTreeMap::new(), unique_window: Duration::from_hours(24) }.with_user_limit()
+        Self {
+            limit: 200,
+            limits: BTreeMap::new(),
+            throttles: BTreeMap::new(),
+            unique_window: Duration::from_hours(24),
+        }
+        .with_user_limit()
     }
 }
 
@@ -230,6 +239,11 @@ impl Default for TelemetryConfig {
 }
 
 impl QueueConfig {
+    /// Whether jobs of the queue may name a class.
+    pub fn has_class(&self, class: &LimitClass) -> bool {
+        self.limits.contains_key(class) || self.throttles.contains_key(class)
+    }
+
     /// Every queue has a limit for users, so that jobs can name it. One that nobody has written stays within the queue's
     /// own.
     fn with_user_limit(mut self) -> Self {

@@ -1,7 +1,7 @@
 use std::{fs, path::Path, time::Duration};
 
 use job::{Concurrency, ConcurrencyKey, JobId, JobKind, LimitClass, Payload, Priority, QueueName, Weight};
-use store::{Enqueued, NewJob, QueueStats, Rejection};
+use store::{Enqueued, NewJob, QueueStats, Rejection, Throttle, WhenFull};
 use tempfile::TempDir;
 use uuid::Uuid;
 
@@ -38,6 +38,7 @@ fn job(class: &str) -> NewJob {
             class: LimitClass::new(class).unwrap(),
         }),
         unique: None,
+        supersede: None,
         run_at: None,
         max_attempts: 4,
         timeout: Duration::from_mins(2),
@@ -73,6 +74,31 @@ async fn a_class_of_the_configuration_limits_each_key() {
     fleet.queue.enqueue(&[job("user"), job("user")]).await.unwrap();
     let stats = stats(&fleet).await;
     assert_eq!((stats.ready, stats.parked), (1, 1));
+}
+
+#[tokio::test]
+async fn an_opened_fleet_has_the_throttles_groups_and_schedules_of_its_configuration() {
+    let folder = folder();
+    let text = "[queues.review.throttles]\nuser = { starts = 5, period_secs = 60, when_full = \"refuse\" }\n[queues.index]\n\
+                [groups.account]\nqueues = [\"review\", \"index\"]\nlimit = 9\n\
+                [cron.weekly]\nexpression = \"0 9 * * MON\"\ntime_zone = \"Europe/Berlin\"\nqueue = \"review\"\n\
+                kind = \"report\"\nkey = \"all\"\nclass = \"user\"";
+    let parsed = config(folder.path(), text);
+    let fleet = Fleet::open(parsed.clone()).await.unwrap();
+    let settings = fleet.queue.settings(&review()).await.unwrap();
+    let group = settings.group.unwrap();
+    assert_eq!((group.name.as_str(), group.queues.len(), group.limit), ("account", 2, Some(9)));
+    let throttle = Throttle { starts: 5, period: Duration::from_mins(1), when_full: WhenFull::Refuse };
+    assert_eq!((settings.classes[0].limit, settings.classes[0].throttle), (Some(50), Some(throttle)));
+    let weekly = fleet.queue.list_cron().await.unwrap().remove(0);
+    let (name, cron) = parsed.cron.first_key_value().unwrap();
+    assert_eq!(weekly.entry, cron.entry(name).unwrap());
+    drop(fleet);
+    let moved = "[queues.index]\n[groups.one]\nqueues = [\"review\"]\nlimit = 3";
+    let fleet = Fleet::open(config(folder.path(), moved)).await.unwrap();
+    let group = fleet.queue.settings(&review()).await.unwrap().group.unwrap();
+    assert_eq!((group.name.as_str(), group.limit), ("one", Some(3)), "a queue may move to another group");
+    assert_eq!(fleet.queue.list_cron().await.unwrap().len(), 1, "a schedule stays until it is removed");
 }
 
 #[tokio::test]

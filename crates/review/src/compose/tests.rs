@@ -12,6 +12,7 @@ fn pull_request(title: &str, body: &str) -> PullRequest {
         repository: "acme/widgets".parse().unwrap(),
         head: SHA.parse().unwrap(),
         base: None,
+        base_is_cut_off: false,
         title: title.to_owned(),
         body: body.to_owned(),
         author: "ann".to_owned(),

@@ -36,6 +36,7 @@ impl Forge for OneChange {
             repository: change.repository.clone(),
             head: commit(),
             base: None,
+            base_is_cut_off: false,
             title: "Turn faster".to_owned(),
             body: String::new(),
             author: "ann".to_owned(),

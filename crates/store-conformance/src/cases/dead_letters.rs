@@ -15,7 +15,7 @@ async fn bury(bed: &Bed, jobs: Vec<NewJob>) -> Vec<JobId> {
 }
 
 fn all(max: usize) -> ReplayFilter {
-    ReplayFilter { queue: None, kind: None, max }
+    ReplayFilter { max, ..ReplayFilter::default() }
 }
 
 pub async fn a_dead_letter_keeps_payload_and_errors(bed: Bed) {
@@ -51,7 +51,7 @@ pub async fn a_replay_starts_with_a_fresh_budget_and_keeps_identity_and_history(
 pub async fn a_replay_by_filter_takes_what_matches(bed: Bed) {
     let index = JobKind::new("index").unwrap();
     let ids = bury(&bed, vec![Bed::job(), NewJob { kind: index.clone(), ..Bed::job() }]).await;
-    let filter = ReplayFilter { queue: Some(Bed::queue()), kind: Some(index), max: 10 };
+    let filter = ReplayFilter { queue: Some(Bed::queue()), kind: Some(index), max: 10, ..ReplayFilter::default() };
     assert_eq!(bed.store.replay(&filter).await.unwrap(), (1, false));
     assert_eq!(bed.name(ids[0]).await, StateName::Dead);
     assert_eq!(bed.start(10).await, [ids[1]]);

@@ -5,17 +5,23 @@
 pub mod batches;
 pub mod checkpoints;
 pub mod counts;
+pub mod cron;
 pub mod dead_letters;
 pub mod durable;
 pub mod fenced;
+pub mod groups;
 pub mod limits;
 pub mod operator;
 pub mod order;
 pub mod prompt;
+pub mod races;
 pub mod retries;
 pub mod scheduled;
+pub mod settings;
 pub mod text;
+pub mod throttles;
 pub mod unique;
+pub mod versions;
 
 #[cfg(test)]
 mod tests {

@@ -119,6 +119,17 @@ pub async fn a_full_key_costs_the_others_nothing(bed: Bed) {
     assert_eq!(bed.start(1).await, [other], "by the first claim, behind 2,998 better jobs that may not start");
 }
 
+pub async fn a_released_job_starts_after_one_of_higher_priority_that_was_parked(bed: Bed) {
+    let low = bed.put_all((0..2).map(|_| Bed::keyed("a")).collect()).await;
+    let running = bed.claim(10).await;
+    let high = bed.put(Bed::ranked("a", 9)).await;
+    assert!(bed.start(10).await.is_empty());
+    for leased in running {
+        bed.end(leased, &Outcome::Released).await;
+    }
+    assert_eq!(bed.start(10).await, [high, low[0]]);
+}
+
 pub async fn a_released_job_starts_before_the_later_ones_of_its_key(bed: Bed) {
     let limited = bed.put_all((0..5).map(|_| Bed::keyed("a")).collect()).await;
     let running = bed.claim(10).await;

@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use job::{
     AttemptError, AttemptErrorKind, BuryReason, Concurrency, ConcurrencyKey, JobKind, PAYLOAD_MAX_BYTES, Payload,
-    Priority, Transition, Unique, UniqueKey, Weight,
+    Priority, Supersede, SupersedeKey, Transition, Unique, UniqueKey, Version, VersionId, Weight,
 };
 use store::{NewJob, Settled};
 
@@ -60,10 +60,17 @@ pub async fn all_fields_of_a_job_come_back(bed: Bed) {
         max_attempts: u32::MAX,
         timeout: Duration::from_millis(1_500),
         trace_parent: Some("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01".into()),
+        supersede: Some(Supersede {
+            key: SupersedeKey::new(WILD).unwrap(),
+            version: Version { at: "1999-12-31T23:59:59.999Z".parse().unwrap(), id: VersionId::new(WILD).unwrap() },
+        }),
         ..Bed::unique("k", Duration::from_millis(2_500))
     };
     bed.put(new.clone()).await;
     let stored = bed.view(new.id).await.job;
     assert_eq!(stored, job::Job { created_at: stored.created_at, ..job::Job::from(&new) });
-    assert_eq!(bed.claim_one().await.job, stored);
+    let leased = bed.claim_one().await;
+    assert_eq!(leased.job, stored);
+    bed.complete(vec![leased]).await;
+    assert_eq!(bed.view(new.id).await.job, stored);
 }

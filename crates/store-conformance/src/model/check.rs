@@ -2,44 +2,33 @@ use std::{collections::HashMap, time::Duration};
 
 use jiff::Timestamp;
 use job::{
-    AttemptError, AttemptErrorKind, BuryReason, CancelReason, ConcurrencyKey, JobId, Priority, StateName, Transition,
-    Unique, UniqueKey, Weight,
+    AttemptError, AttemptErrorKind, BuryReason, CancelReason, JobId, Priority, StateName, Supersede, SupersedeKey,
+    Transition, Unique, UniqueKey, Version, VersionId, Weight,
 };
-use store::{
-    Enqueued, JobFilter, JobView, LeaseRef, LeasedJob, LimitTarget, NewJob, PauseTarget, Renewal, ReplayFilter,
-    Retried, Settled, Settlement,
-};
+use store::{Enqueued, JobFilter, JobView, LeaseRef, LeasedJob, NewJob, Renewal, Settled, Settlement};
 
 use crate::{
     Bed,
     model::{
-        operation::{End, KEYS, Offer, Operation, UNIQUES, WINDOW_SECS},
+        operation::{End, KEYS, Offer, Operation, UNIQUES, VERSIONED, WINDOW_SECS},
         queue::{Known, Place, Queue},
     },
 };
 
 /// What was expected and not found, in words.
-type Broken = String;
-
-macro_rules! must {
-    ($holds:expr, $($words:tt)+) => {
-        if !$holds {
-            return Err(format!($($words)+));
-        }
-    };
-}
+pub(super) type Broken = String;
 
 /// The store beside the queue in memory.
 pub(super) struct Check {
-    bed: Bed,
-    model: Queue,
+    pub(super) bed: Bed,
+    pub(super) model: Queue,
     start: Option<Timestamp>,
     held: Vec<LeasedJob>,
     /// Leases that were taken over.
     lost: Vec<LeasedJob>,
     /// Settlements that were applied last to their jobs.
     settled: HashMap<JobId, Settlement>,
-    order: Vec<JobId>,
+    pub(super) order: Vec<JobId>,
 }
 
 impl Check {
@@ -59,6 +48,7 @@ impl Check {
             Operation::Reap => self.reap().await,
             Operation::Advance { secs } => {
                 self.model.now_secs += secs;
+                self.model.stale = true;
                 self.bed.advance(Duration::from_secs(*secs)).await;
                 Ok(())
             }
@@ -77,50 +67,25 @@ impl Check {
         }
     }
 
-    async fn operate(&mut self, operation: &Operation) {
-        let (store, queue) = (&self.bed.store, Bed::queue());
-        let key = |at: usize| ConcurrencyKey::new(KEYS[at]).unwrap();
-        match operation {
-            Operation::LimitClass(limit) => {
-                self.model.class_limit = *limit;
-                store.set_limit(&LimitTarget::Class(queue, Bed::class()), *limit).await.unwrap();
-            }
-            Operation::LimitKey(at, limit) => {
-                match limit {
-                    Some(limit) => self.model.key_limits.insert(*at, *limit),
-                    None => self.model.key_limits.remove(at),
-                };
-                store.set_limit(&LimitTarget::Key(queue, key(*at)), *limit).await.unwrap();
-            }
-            Operation::LimitQueue(limit) => {
-                self.model.job_limit = *limit;
-                store.set_limit(&LimitTarget::Queue(queue), *limit).await.unwrap();
-            }
-            Operation::PauseKey(at, on) => {
-                self.model.key_paused.insert(*at, *on);
-                let target = PauseTarget::Key(queue, key(*at));
-                if *on { store.pause(&target).await } else { store.resume(&target).await }.unwrap();
-            }
-            Operation::PauseQueue(on) => {
-                self.model.paused = *on;
-                let target = PauseTarget::Queue(queue);
-                if *on { store.pause(&target).await } else { store.resume(&target).await }.unwrap();
-            }
-            _ => {}
-        }
-    }
-
     fn job(&self, offer: &Offer) -> NewJob {
         let base = offer.key.map_or_else(Bed::job, |key| Bed::keyed(KEYS[key]));
         let unique = offer
             .unique
             .map(|at| Unique { key: UniqueKey::new(UNIQUES[at]).unwrap(), window: Duration::from_secs(WINDOW_SECS) });
+        let supersede = offer.version.map(|(key, at, id)| Supersede {
+            key: SupersedeKey::new(VERSIONED[key]).unwrap(),
+            version: Version {
+                at: Timestamp::from_second(at).unwrap(),
+                id: VersionId::new(if id { "a" } else { "b" }).unwrap(),
+            },
+        });
         // Before the first job is stored the store's time is not known, and a delay says nothing.
         let run_at = offer.delay_secs.zip(self.start);
         NewJob {
             priority: Priority(offer.priority),
             weight: Weight::new(offer.weight).unwrap(),
             unique,
+            supersede,
             run_at: run_at.map(|(delay, start)| start + Duration::from_secs(self.model.now_secs + delay)),
             ..base
         }
@@ -130,13 +95,14 @@ impl Check {
         let jobs: Vec<NewJob> = offers.iter().map(|offer| self.job(offer)).collect();
         let answers = self.bed.store.enqueue(&jobs).await.unwrap();
         for ((offer, job), answer) in offers.iter().zip(&jobs).zip(answers) {
-            let expected = match offer.unique.and_then(|unique| self.model.holder(unique)) {
-                Some(holder) => Enqueued::Duplicate(holder),
-                None => Enqueued::Inserted,
-            };
+            let expected = self.expected(offer);
             must!(answer == expected, "answered {answer:?} instead of {expected:?}");
             if answer != Enqueued::Inserted {
                 continue;
+            }
+            if let Some((version, at, id)) = offer.version {
+                self.model.supersede(version);
+                self.model.newest.insert(version, (at, id, job.id));
             }
             if let Some(unique) = offer.unique {
                 self.model.unique.insert(unique, (job.id, None));
@@ -146,7 +112,8 @@ impl Check {
                 _ => self.model.arrive(),
             };
             let (key, priority, unique) = (offer.key, offer.priority, offer.unique);
-            let known = Known { key, priority, unique, place, attempt: 1, crashes: 0, cancel_asked: false };
+            let version = offer.version.map(|(version, ..)| version);
+            let known = Known { key, priority, unique, version, place, attempt: 1, crashes: 0, cancel_asked: None };
             self.model.jobs.insert(job.id, known);
             self.order.push(job.id);
         }
@@ -156,11 +123,34 @@ impl Check {
         Ok(())
     }
 
+    fn expected(&self, offer: &Offer) -> Enqueued {
+        let version = offer.version.map(|(version, ..)| version);
+        if let Some((version, at, id)) = offer.version
+            && let Some((newest_at, newest_id, newest)) = self.model.newest.get(&version)
+        {
+            if (at, id) == (*newest_at, *newest_id) {
+                return Enqueued::Duplicate(*newest);
+            }
+            if at < *newest_at {
+                return Enqueued::Superseded(*newest);
+            }
+        }
+        match offer.unique.and_then(|unique| self.model.holder(unique, version)) {
+            Some(holder) => Enqueued::Duplicate(holder),
+            None => Enqueued::Inserted,
+        }
+    }
+
     async fn claim(&mut self, max: usize) -> Result<(), Broken> {
+        if self.model.throttle.is_some() {
+            // Starts that have come back are given away by maintenance, as workers have it before they claim.
+            self.maintain().await?;
+        }
         let claimed = self.bed.claim_all(max).await;
         must!(claimed.jobs.len() <= max, "{} jobs, and {max} were asked for", claimed.jobs.len());
         must!(claimed.jobs.is_empty() || !self.model.paused, "the queue is paused");
-        let before: Vec<JobId> = self.model.waiting().iter().map(|(id, _)| *id).collect();
+        let waiting = self.model.waiting().into_iter().filter(|(_, job)| !self.model.waits_for_older(job));
+        let before: Vec<JobId> = waiting.map(|(id, _)| id).collect();
         let expires_at = self.model.now_secs + Bed::LEASE.as_secs();
         let mut started: HashMap<Option<usize>, usize> = HashMap::new();
         let mut lowest = i16::MAX;
@@ -171,8 +161,13 @@ impl Check {
             job.place = Place::Leased { arrival, expires_at };
             must!(leased.job.attempt == job.attempt, "attempt {} and not {}", leased.job.attempt, job.attempt);
             must!(leased.job.crashes == job.crashes, "{} crashes and not {}", leased.job.crashes, job.crashes);
+            let version = job.version;
             *started.entry(job.key).or_default() += 1;
             lowest = lowest.min(job.priority);
+            self.model.started(self.model.jobs[&id].key);
+            let of_version = |job: &&Known| job.version == version && matches!(job.place, Place::Leased { .. });
+            let running = self.model.jobs.values().filter(of_version).count();
+            must!(version.is_none() || running == 1, "{running} jobs of a supersede key are leased");
             self.held.push(leased);
         }
         // The jobs of a key start in their order: what has started is the head of what waited.
@@ -182,6 +177,8 @@ impl Check {
             must!(in_order, "a job of key {key:?} was overtaken");
             let over = self.model.limit_of(*key).is_some_and(|limit| self.model.leased_of(*key) > limit);
             must!(!over, "key {key:?} is above its limit");
+            let over = self.model.starts_left(*key).is_some_and(|left| left < 0);
+            must!(!over, "key {key:?} has had more starts than its throttle allows");
         }
         let queue_full = self.model.job_limit.is_some_and(|limit| self.model.leased() >= limit as usize);
         let over = self.model.job_limit.is_some_and(|limit| self.model.leased() > limit as usize);
@@ -198,8 +195,11 @@ impl Check {
 
     /// The best job whose key has room, the queue's own limit and pause aside.
     fn startable(&self) -> Option<(JobId, i16)> {
-        let has_room =
-            |job: &Known| self.model.limit_of(job.key).is_none_or(|limit| self.model.leased_of(job.key) < limit);
+        let has_room = |job: &Known| {
+            self.model.limit_of(job.key).is_none_or(|limit| self.model.leased_of(job.key) < limit)
+                && self.model.starts_left(job.key).is_none_or(|left| left > 0)
+                && !self.model.waits_for_older(job)
+        };
         let waiting = self.model.waiting();
         waiting.into_iter().find(|(_, job)| has_room(job)).map(|(id, job)| (id, job.priority))
     }
@@ -238,7 +238,7 @@ impl Check {
         let Place::Leased { arrival, .. } = job.place else { return Err(format!("{id} was {:?}", job.place)) };
         match &transition {
             Transition::Complete => self.model.end(id, Place::Completed, WINDOW_SECS),
-            _ if job.cancel_asked => self.model.end(id, Place::Cancelled, 0),
+            _ if job.cancel_asked.is_some() => self.model.end(id, Place::Cancelled, 0),
             Transition::Cancel(_) => self.model.end(id, Place::Cancelled, 0),
             Transition::Bury { .. } => self.model.end(id, Place::Dead, 0),
             Transition::Release => job.place = Place::Waiting { arrival },
@@ -275,8 +275,7 @@ impl Check {
         if let Place::Leased { expires_at, .. } = &mut job.place {
             *expires_at = now_secs + Bed::LEASE.as_secs();
         }
-        let expected =
-            if job.cancel_asked { Renewal::CancelRequested(CancelReason::Requested) } else { Renewal::Extended };
+        let expected = job.cancel_asked.map_or(Renewal::Extended, Renewal::CancelRequested);
         must!(answers == [expected], "answered {answers:?} instead of {expected:?}");
         Ok(())
     }
@@ -309,6 +308,7 @@ impl Check {
             self.model.jobs.iter().filter_map(|(id, job)| Some((due(job)?, *id))).collect();
         moved.sort_unstable();
         must!(maintained.due == moved.len(), "{} were due, and {} moved", moved.len(), maintained.due);
+        self.model.stale = false;
         must!(maintained.unparked == 0, "{} parked jobs had been forgotten", maintained.unparked);
         for (_, id) in moved {
             let place = self.model.arrive();
@@ -317,68 +317,7 @@ impl Check {
         Ok(())
     }
 
-    async fn cancel(&mut self, at: usize) -> Result<(), Broken> {
-        let Some(id) = self.pick(at) else { return Ok(()) };
-        let answer = self.bed.store.cancel(id, CancelReason::Requested).await.unwrap();
-        let job = self.model.jobs.get_mut(&id).unwrap();
-        match job.place {
-            Place::Leased { .. } => job.cancel_asked = true,
-            Place::Scheduled { .. } | Place::Waiting { .. } => self.model.end(id, Place::Cancelled, 0),
-            Place::Completed | Place::Dead | Place::Cancelled => {}
-        }
-        let place = self.model.jobs[&id].place;
-        must!(
-            answer.is_some_and(|state| Queue::allows(place, state.name())),
-            "cancelled to another state than {place:?}"
-        );
-        Ok(())
-    }
-
-    async fn retry(&mut self, at: usize) -> Result<(), Broken> {
-        let Some(id) = self.pick(at) else { return Ok(()) };
-        let answer = self.bed.store.retry(id).await.unwrap();
-        let job = &self.model.jobs[&id];
-        let expected = match job.place {
-            Place::Leased { .. } => Retried::NotRetryable(StateName::Leased),
-            Place::Completed => Retried::NotRetryable(StateName::Completed),
-            Place::Dead | Place::Cancelled => {
-                if let Some(holder) = job.unique.and_then(|unique| self.model.holder(unique)) {
-                    Retried::KeyTaken(holder)
-                } else {
-                    self.model.revive(id);
-                    Retried::Done
-                }
-            }
-            Place::Scheduled { .. } => {
-                let place = self.model.arrive();
-                self.model.jobs.get_mut(&id).unwrap().place = place;
-                Retried::Done
-            }
-            Place::Waiting { .. } => Retried::Done,
-        };
-        must!(answer == expected, "answered {answer:?} instead of {expected:?}");
-        Ok(())
-    }
-
-    async fn replay(&mut self, max: usize) -> Result<(), Broken> {
-        let filter = ReplayFilter { queue: Some(Bed::queue()), kind: None, max };
-        let (replayed, _) = self.bed.store.replay(&filter).await.unwrap();
-        // Oldest first, as many as were replayed; each must have been free to come back.
-        let mut dead: Vec<JobId> = self.order.clone();
-        dead.sort_unstable();
-        let mut expected = 0;
-        for id in dead.into_iter().filter(|id| self.model.jobs[id].place == Place::Dead).collect::<Vec<_>>() {
-            let taken = self.model.jobs[&id].unique.is_some_and(|unique| self.model.holder(unique).is_some());
-            if !taken && expected < replayed {
-                self.model.revive(id);
-                expected += 1;
-            }
-        }
-        must!(replayed == expected && replayed <= max, "{replayed} were replayed of {max}, and {expected} could be");
-        Ok(())
-    }
-
-    fn pick(&self, at: usize) -> Option<JobId> {
+    pub(super) fn pick(&self, at: usize) -> Option<JobId> {
         if self.order.is_empty() { None } else { Some(self.order[at % self.order.len()]) }
     }
 
@@ -407,10 +346,13 @@ impl Check {
         Ok(())
     }
 
-    /// Whether the leased jobs of the key and the ready ones that start before it leave no room for this one.
+    /// Whether the leased jobs of the key, its starts and the ready ones that start before it leave no room for this one.
     fn may_be_parked(&self, view: &JobView, all: &[JobView]) -> bool {
         let parked = &self.model.jobs[&view.job.id];
-        let Some(limit) = self.model.limit_of(parked.key) else { return false };
+        let left = self.model.starts_left(parked.key);
+        if self.model.waits_for_older(parked) || (left.is_some() && self.model.stale) {
+            return true;
+        }
         let rank = |known: &Known| match known.place {
             Place::Waiting { arrival } => (std::cmp::Reverse(known.priority), arrival),
             _ => (std::cmp::Reverse(i16::MIN), u64::MAX),
@@ -419,7 +361,9 @@ impl Check {
             let known = &self.model.jobs[&other.job.id];
             known.key == parked.key && other.state.name() == StateName::Ready && rank(known) < rank(parked)
         });
-        self.model.leased_of(parked.key) + ahead.count() >= limit
+        let ahead = ahead.count();
+        self.model.limit_of(parked.key).is_some_and(|limit| self.model.leased_of(parked.key) + ahead >= limit)
+            || left.is_some_and(|left| i64::try_from(ahead).unwrap() >= left)
     }
 }
 

@@ -1,6 +1,15 @@
 //! Random sequences of operations, on the store and on a queue in memory that keeps the contract in the plainest way.
 
+macro_rules! must {
+    ($holds:expr, $($words:tt)+) => {
+        if !$holds {
+            return Err(format!($($words)+));
+        }
+    };
+}
+
 mod check;
+mod operate;
 mod operation;
 mod queue;
 

@@ -4,19 +4,38 @@ use proptest::prelude::*;
 #[derive(Debug, Clone)]
 pub(super) enum Operation {
     Enqueue(Vec<Offer>),
-    Claim { max: usize },
-    Settle { lease: usize, how: End },
-    SettleStale { lease: usize },
-    Renew { lease: usize },
+    Claim {
+        max: usize,
+    },
+    Settle {
+        lease: usize,
+        how: End,
+    },
+    SettleStale {
+        lease: usize,
+    },
+    Renew {
+        lease: usize,
+    },
     Reap,
-    Advance { secs: u64 },
+    Advance {
+        secs: u64,
+    },
     Maintain,
-    Cancel { job: usize },
-    Retry { job: usize },
-    Replay { max: usize },
+    Cancel {
+        job: usize,
+    },
+    Retry {
+        job: usize,
+    },
+    Replay {
+        max: usize,
+    },
     LimitClass(Option<u32>),
     LimitKey(usize, Option<u32>),
     LimitQueue(Option<u32>),
+    /// So many starts of each key in [`PERIOD_SECS`].
+    Throttle(Option<u32>),
     PauseKey(usize, bool),
     PauseQueue(bool),
     Crash,
@@ -30,6 +49,8 @@ pub(super) struct Offer {
     pub(super) priority: i16,
     pub(super) weight: u16,
     pub(super) unique: Option<usize>,
+    /// One of [`VERSIONED`], the version's time and which of two ids it has.
+    pub(super) version: Option<(usize, i64, bool)>,
     pub(super) delay_secs: Option<u64>,
 }
 
@@ -43,9 +64,12 @@ pub(super) enum End {
 }
 
 pub(super) const KEYS: [&str; 3] = ["a", "b", "c"];
+pub(super) const VERSIONED: [&str; 2] = ["pull#1", "pull#2"];
 pub(super) const UNIQUES: [&str; 2] = ["u", "v"];
 /// Window of every unique key.
 pub(super) const WINDOW_SECS: u64 = 20;
+/// Period of every throttle.
+pub(super) const PERIOD_SECS: u64 = 15;
 
 fn offer() -> impl Strategy<Value = Offer> {
     let rare = |most: u64| prop_oneof![4 => Just(None), 1 => (0..most).prop_map(Some)];
@@ -54,13 +78,15 @@ fn offer() -> impl Strategy<Value = Offer> {
         0_i16..3,
         prop_oneof![3 => Just(1_u16), 1 => 1_u16..=1000],
         prop_oneof![4 => Just(None), 1 => (0..UNIQUES.len()).prop_map(Some)],
+        prop_oneof![2 => Just(None), 1 => (0..VERSIONED.len(), 0_i64..6, any::<bool>()).prop_map(Some)],
         rare(30),
     )
-        .prop_map(|(key, priority, weight, unique, delay_secs)| Offer {
+        .prop_map(|(key, priority, weight, unique, version, delay_secs)| Offer {
             key,
             priority,
             weight,
             unique,
+            version,
             delay_secs,
         })
 }
@@ -93,6 +119,7 @@ impl Operation {
             1 => limit().prop_map(Self::LimitClass),
             1 => (0..KEYS.len(), limit()).prop_map(|(key, limit)| Self::LimitKey(key, limit)),
             1 => limit().prop_map(Self::LimitQueue),
+            1 => prop_oneof![1 => Just(None), 2 => (1_u32..4).prop_map(Some)].prop_map(Self::Throttle),
             1 => (0..KEYS.len(), any::<bool>()).prop_map(|(key, on)| Self::PauseKey(key, on)),
             1 => any::<bool>().prop_map(Self::PauseQueue),
             1 => Just(Self::Crash),

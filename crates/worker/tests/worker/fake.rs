@@ -412,6 +412,39 @@ impl QueueAdmin for Fake {
     async fn prune(&self, _: Timestamp, _: usize) -> Result<usize, StoreError> {
         not_part_of_the_fake()
     }
+
+    async fn prune_matching(&self, _: &store::PruneFilter) -> Result<(usize, bool), StoreError> {
+        not_part_of_the_fake()
+    }
+
+    async fn set_throttle(
+        &self,
+        _: &job::QueueName,
+        _: &job::LimitClass,
+        _: Option<store::Throttle>,
+    ) -> Result<(), StoreError> {
+        not_part_of_the_fake()
+    }
+
+    async fn define_group(&self, _: &job::GroupName, _: &[job::QueueName], _: Option<u32>) -> Result<(), StoreError> {
+        not_part_of_the_fake()
+    }
+
+    async fn set_cron(&self, _: &store::CronEntry) -> Result<(), StoreError> {
+        not_part_of_the_fake()
+    }
+
+    async fn remove_cron(&self, _: &job::CronName) -> Result<bool, StoreError> {
+        not_part_of_the_fake()
+    }
+
+    async fn list_cron(&self) -> Result<Vec<store::CronView>, StoreError> {
+        not_part_of_the_fake()
+    }
+
+    async fn settings(&self, _: &job::QueueName) -> Result<store::QueueSettings, StoreError> {
+        not_part_of_the_fake()
+    }
 }
 
 impl Wakeups for Fake {

@@ -7,8 +7,11 @@ use std::{
 };
 
 use jiff::Timestamp;
-use job::{CancelReason, Concurrency, ConcurrencyKey, JobId, LimitClass, Outcome, StateName, WorkerId};
-use store::{JobView, LimitTarget, NewJob, QueueAdmin, QueueStore};
+use job::{
+    CancelReason, Concurrency, ConcurrencyKey, JobId, JobState, LimitClass, Outcome, StateName, Supersede,
+    SupersedeKey, Version, VersionId, WorkerId,
+};
+use store::{JobView, LimitTarget, NewJob, QueueAdmin, QueueStore, Throttle, WhenFull};
 use store_sqlite::{Clock, SqliteQueue};
 use tempfile::TempDir;
 use tokio::time::{Instant, sleep};
@@ -98,6 +101,60 @@ async fn two_workers_do_every_job_once_and_keep_each_key_to_its_limit() {
     println!("{JOBS} jobs of 7 keys with limit 3 in {:?}", begin.elapsed());
     assert_eq!((completed, counter.started()), (JOBS as u64, JOBS));
     assert!(by_key.lock().unwrap().values().all(|key| key.most() <= 3));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_throttled_job_starts_within_milliseconds_of_its_periods_end() {
+    const PERIOD: Duration = Duration::from_secs(1);
+    let (store, _folder) = open(Clock::default()).await;
+    let class = LimitClass::new("user").unwrap();
+    let throttle = Throttle { starts: 1, period: PERIOD, when_full: WhenFull::Wait };
+    store.set_throttle(&queue(), &class, Some(throttle)).await.unwrap();
+    let key = ConcurrencyKey::new("user:1").unwrap();
+    let job = || NewJob { concurrency: Some(Concurrency { key: key.clone(), class: class.clone() }), ..new_job() };
+    let starts: Arc<Mutex<Vec<Instant>>> = Arc::default();
+    let note = starts.clone();
+    let handler = handlers(move |_, _| {
+        note.lock().unwrap().push(Instant::now());
+        async { Outcome::Completed }
+    });
+    store.enqueue(&[job(), job(), job()]).await.unwrap();
+    let worker = Worker::start(store.clone(), handler, Options { poll_interval: secs(60), ..options() });
+    until(|| starts.lock().unwrap().len() == 3).await;
+    let starts = starts.lock().unwrap().clone();
+    for pair in starts.windows(2) {
+        let apart = pair[1] - pair[0];
+        // The store's clock has whole milliseconds, and the handler's start comes after the lease's.
+        assert!(apart + ms(100) > PERIOD && apart < PERIOD + ms(500), "{apart:?} apart");
+    }
+    worker.drain().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_newer_version_stops_the_running_older_one_and_starts_after_it() {
+    let (store, _folder) = open(Clock::default()).await;
+    let version = |secs| NewJob {
+        supersede: Some(Supersede {
+            key: SupersedeKey::new("acme/widgets#1").unwrap(),
+            version: Version { at: Timestamp::from_second(secs).unwrap(), id: VersionId::new("head").unwrap() },
+        }),
+        ..new_job()
+    };
+    let counter = Counter::default();
+    let worker = Worker::start(store.clone(), counter.handlers(secs(600)), options());
+    let (older, newer) = (version(1), version(2));
+    store.enqueue(std::slice::from_ref(&older)).await.unwrap();
+    until(|| counter.running() == 1).await;
+    let asked = Instant::now();
+    store.enqueue(std::slice::from_ref(&newer)).await.unwrap();
+    let view = until_in(&store, older.id, StateName::Cancelled).await;
+    assert!(matches!(view.state, JobState::Cancelled { reason: CancelReason::Superseded, .. }), "{view:?}");
+    until_in(&store, newer.id, StateName::Leased).await;
+    assert!(asked.elapsed() < secs(10), "{:?}", asked.elapsed());
+    assert_eq!(counter.most(), 1, "never both at once");
+    store.cancel(newer.id, CancelReason::Requested).await.unwrap();
+    until_in(&store, newer.id, StateName::Cancelled).await;
+    worker.drain().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -50,6 +50,7 @@ pub fn new_job() -> NewJob {
         weight: Weight::ONE,
         concurrency: None,
         unique: None,
+        supersede: None,
         run_at: None,
         max_attempts: 4,
         timeout: Duration::from_hours(1),

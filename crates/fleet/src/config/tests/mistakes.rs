@@ -13,7 +13,7 @@ pub const MISTAKES: &[(&str, &str)] = &[
     ("[worker]\nlease_secs = 30s", "workers.toml:2: no TOML: string values must be quoted, expected literal string"),
     (
         "[wroker]\nconcurrency = 4",
-        "workers.toml:1: wroker: unknown field `wroker`, expected one of `api`, `store`, `queues`, `worker`, `retry`, `tiers`, `forge`, `review`, `models`, `routing`, `telemetry`",
+        "workers.toml:1: wroker: unknown field `wroker`, expected one of `api`, `store`, `queues`, `groups`, `cron`, `worker`, `retry`, `tiers`, `forge`, `review`, `models`, `routing`, `telemetry`",
     ),
     (
         "[worker]\nconcurency = 4",
@@ -125,6 +125,67 @@ pub const MISTAKES: &[(&str, &str)] = &[
     (
         "[queues.review]\nunique_window_secs = 99999999",
         "workers.toml:2: queues.review.unique_window_secs = 99999999: invalid value: integer `99999999`, expected a whole number from 0 to 2592000",
+    ),
+    (
+        "[queues.review.throttles.user]\nstarts = 0\nperiod_secs = 60",
+        "workers.toml:2: queues.review.throttles.user.starts = 0: invalid value: integer `0`, expected a whole number from 1 to 1000",
+    ),
+    (
+        "[queues.review.throttles]\nuser = { starts = 5, period_secs = 2592001 }",
+        "workers.toml:2: queues.review.throttles.user.period_secs = 2592001: invalid value: integer `2592001`, expected a whole number from 1 to 2592000",
+    ),
+    (
+        "[queues.review.throttles]\nuser = { starts = 5, period_secs = 60, when_full = \"drop\" }",
+        r#"workers.toml:2: queues.review.throttles.user.when_full = "drop": unknown variant `drop`, expected `wait` or `refuse`"#,
+    ),
+    (
+        "[queues.review.throttles.user]\nstarts = 5",
+        "workers.toml:1: queues.review.throttles.user: missing field `period_secs`",
+    ),
+    (
+        "[groups.account]\nqueues = [\"review\", \"index\"]\nlimit = 5",
+        r#"workers.toml:2: groups.account.queues = ["review", "index"]: there is no queue index: defined are review"#,
+    ),
+    (
+        "[groups.a]\nqueues = [\"review\"]\nlimit = 5\n[groups.b]\nqueues = [\"review\"]\nlimit = 5",
+        r#"workers.toml:5: groups.b.queues = ["review"]: queue review is in the group a already: a queue is in one group at most, and once"#,
+    ),
+    ("[groups.a]\nqueues = []\nlimit = 5", "workers.toml:2: groups.a.queues = []: expected at least one queue"),
+    (
+        "[groups.a]\nqueues = [\"review\"]\nlimit = 0",
+        "workers.toml:3: groups.a.limit = 0: invalid value: integer `0`, expected a whole number from 1 to 1000000",
+    ),
+    (
+        "[groups.A]\nqueues = [\"review\"]\nlimit = 5",
+        "workers.toml:1: groups.A: group name may not contain 'A': allowed are a-z, 0-9, '.', '_' and '-'",
+    ),
+    (
+        "[cron.weekly]\nexpression = \"0 25 * * *\"\nqueue = \"review\"\nkind = \"report\"",
+        r#"workers.toml:2: cron.weekly.expression = "0 25 * * *": "25" is no hour: expected 0 to 23, as *, N, N-M or a list of them, perhaps with a step /N"#,
+    ),
+    (
+        "[cron.weekly]\nexpression = \"@daily\"\ntime_zone = \"Mars\"\nqueue = \"review\"\nkind = \"report\"",
+        r#"workers.toml:3: cron.weekly.time_zone = "Mars": "Mars" is no time zone: expected a name of the IANA database, such as UTC or Europe/Berlin"#,
+    ),
+    (
+        "[cron.weekly]\nexpression = \"@daily\"\nqueue = \"index\"\nkind = \"report\"",
+        r#"workers.toml:3: cron.weekly.queue = "index": there is no queue index: defined are review"#,
+    ),
+    (
+        "[cron.weekly]\nexpression = \"@daily\"\nqueue = \"review\"\nkind = \"report\"\nkey = \"all\"",
+        r#"workers.toml:5: cron.weekly.key = "all": a key needs a class, whose limit it has: expected class beside it"#,
+    ),
+    (
+        "[cron.weekly]\nexpression = \"@daily\"\nqueue = \"review\"\nkind = \"report\"\nclass = \"user\"",
+        r#"workers.toml:5: cron.weekly.class = "user": a class limits keys: expected key beside it"#,
+    ),
+    (
+        "[cron.weekly]\nexpression = \"@daily\"\nqueue = \"review\"\nkind = \"report\"\nkey = \"all\"\nclass = \"bot\"",
+        r#"workers.toml:6: cron.weekly.class = "bot": queue review has no limit class bot: allowed are user"#,
+    ),
+    (
+        "[cron.weekly]\nexpression = \"@daily\"\nqueue = \"review\"\nkind = \"report\"\npayload = \"{\"",
+        r#"workers.toml:5: cron.weekly.payload = "{": expected JSON in quotes, such as '{"for": "all"}'"#,
     ),
     (
         "[retry]\nretries = -1",

@@ -40,6 +40,9 @@ fn the_shipped_file_shows_every_key() {
         "[api]",
         "[store]",
         "[queues.review]",
+        "[queues.review.throttles.user]",
+        "[groups.account]",
+        "[cron.weekly]",
         "[worker]",
         "[retry]",
         "[tiers.FREE]",
@@ -55,6 +58,13 @@ fn the_shipped_file_shows_every_key() {
         for key in error.split_once("expected").unwrap().1.split('`').skip(1).step_by(2) {
             keys += 1;
             let inner = table.replace(']', ".") + key;
+            // What is not there by default is explained, and shown within one line.
+            let is_word = |word: &str| word == key;
+            let told = |line: &str| line.split(|c: char| c != '_' && !c.is_ascii_alphanumeric()).any(is_word);
+            if ["[queues.review.throttles.user]", "[groups.account]", "[cron.weekly]"].contains(&table) {
+                assert!(SHIPPED.lines().any(|line| line.starts_with('#') && told(line)), "{table} {key}");
+                continue;
+            }
             let shown = SHIPPED.lines().any(|line| {
                 line.trim_start_matches("# ").starts_with(&format!("{key} = "))
                     || line.starts_with(&format!("{}{inner}", if table.is_empty() { "[" } else { "" }))

@@ -1,3 +1,5 @@
+use std::fs;
+
 use git2::{Commit, ErrorClass, ErrorCode, Oid, Sort};
 
 use super::{Opened, commit_id, unavailable};
@@ -14,8 +16,8 @@ const COMMITS_NAMED_MAX: usize = 50;
 
 pub(super) fn pull_request(git: &Opened, change: &Change) -> Result<PullRequest, ForgeError> {
     let head = git.commit(&change.head)?;
-    let base = match &change.base {
-        Some(base) => Some(merge_base(git, &head, base)?),
+    let (base, base_is_cut_off) = match &change.base {
+        Some(base) => (Some(merge_base(git, &head, base)?), false),
         None => first_parent(git, &head)?,
     };
     let message = String::from_utf8_lossy(head.message_bytes());
@@ -29,18 +31,29 @@ pub(super) fn pull_request(git: &Opened, change: &Change) -> Result<PullRequest,
         repository: git.name.clone(),
         head: commit_id(head.id())?,
         base: base.map(commit_id).transpose()?,
+        base_is_cut_off,
         title: bounded(title.trim(), TITLE_BYTES_MAX),
         body,
         author: bounded(&String::from_utf8_lossy(head.author().name_bytes()), AUTHOR_BYTES_MAX),
     })
 }
 
-/// The parent must be there: in a shallow clone the oldest commit would else look like one that adds every file.
-fn first_parent(git: &Opened, head: &Commit<'_>) -> Result<Option<Oid>, ForgeError> {
+/// The first parent, and whether it is cut off: git takes the oldest commits of a shallow clone for roots, and so do we. Any
+/// other parent must be there.
+fn first_parent(git: &Opened, head: &Commit<'_>) -> Result<(Option<Oid>, bool), ForgeError> {
     match head.parent_ids().next() {
-        None => Ok(None),
-        Some(parent) => git.commit(&commit_id(parent)?).map(|c| Some(c.id())),
+        None => Ok((None, false)),
+        Some(_) if ends_history(git, head.id()) => Ok((None, true)),
+        Some(parent) => git.commit(&commit_id(parent)?).map(|c| (Some(c.id()), false)),
     }
+}
+
+/// Whether a shallow clone ends with a commit. Its list of such commits is a file of one id a line; one that cannot be read
+/// names none, and the missing parent is then told of.
+fn ends_history(git: &Opened, commit: Oid) -> bool {
+    let list = fs::read_to_string(git.git.commondir().join("shallow")).unwrap_or_default();
+    let commit = commit.to_string();
+    list.lines().any(|line| line.trim() == commit)
 }
 
 fn merge_base(git: &Opened, head: &Commit<'_>, base: &CommitId) -> Result<Oid, ForgeError> {

@@ -290,6 +290,22 @@ async fn only_whole_known_commits_are_found_and_tags_lead_to_theirs() {
 }
 
 #[tokio::test]
+async fn the_oldest_commit_of_a_shallow_clone_is_taken_for_a_root() {
+    let made = Made::new();
+    let missing = "b".repeat(40).parse().unwrap();
+    let oldest = made.commit(&[(b"a", FILE, b"1\n")], &[&missing]);
+    let newer = made.commit(&[(b"a", FILE, b"2\n")], &[&oldest]);
+    assert!(matches!(made.facts(&oldest, None).await, Err(ForgeError::UnknownCommit { .. })), "none of a whole clone");
+
+    std::fs::write(made.git.path().join("shallow"), format!("{oldest}\n")).unwrap();
+    let facts = made.facts(&oldest, None).await.unwrap();
+    assert_eq!((facts.base, facts.base_is_cut_off), (None, true));
+    assert!(made.diff(&oldest, None).await.contains("+1"), "every file counts as added");
+    let facts = made.facts(&newer, None).await.unwrap();
+    assert_eq!((facts.base, facts.base_is_cut_off), (Some(oldest), false));
+}
+
+#[tokio::test]
 async fn an_unknown_repository_is_told_from_a_broken_one() {
     let made = Made::new();
     let commit = made.commit(&[(b"a", FILE, b"1")], &[]);

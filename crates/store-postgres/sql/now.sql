@@ -1,0 +1,2 @@
+-- now: the time of the queue's clock.
+SELECT queue.queue_now()

@@ -1,0 +1,2 @@
+-- cron_remove: forgets the schedule ?1.
+DELETE FROM cron WHERE name = ?1
