@@ -272,6 +272,11 @@ BEGIN
         RETURN woke;
     END IF;
     now_ms := queue.enter(queues);
+    -- A released job keeps the room that it had, unless a parked one of higher priority is due before it.
+    IF 0 = ANY (most) THEN
+        SELECT queue.unpark(array_agg(u.queue), array_agg(u.key), array_agg(1), true, now_ms) > 0 OR woke INTO woke
+        FROM unnest(queues, keys, most) u(queue, key, jobs) WHERE u.jobs = 0;
+    END IF;
     RETURN queue.unpark(queues, keys, most, false, now_ms) > 0 OR woke;
 END $$;
 

@@ -621,11 +621,13 @@ BEGIN
     PERFORM queue.count_moves(of_queues, array_fill(1::smallint, ARRAY[cardinality(of_queues)]), NULL);
 END $$;
 
--- Ends leases otherwise. The keys that they leave, and whether any job is ready again. See queue.settle.
+-- Ends leases otherwise. The keys that they leave, with 0 for a released job, which keeps its room, and whether any job is ready
+-- again. See queue.settle.
 CREATE FUNCTION queue.settle_others(
     jobs uuid[], tokens uuid[], actions smallint[], reasons smallint[], delays_ms bigint[], more_attempts bigint[],
     more_crashes bigint[], error_attempts bigint[], error_kinds smallint[], error_messages text[], now_ms bigint,
-    OUT of_queues integer[], OUT of_keys text[], OUT version_queues integer[], OUT versions text[], OUT woke boolean
+    OUT of_queues integer[], OUT of_keys text[], OUT freed integer[], OUT version_queues integer[], OUT versions text[],
+    OUT woke boolean
 ) LANGUAGE plpgsql AS $$
 DECLARE
     ending queue.ending[]; of_tokens uuid[]; failed uuid[]; attempts bigint[]; kinds smallint[]; messages text[];
@@ -661,11 +663,11 @@ BEGIN
            array_agg(l.error_attempt) FILTER (WHERE l.error_kind IS NOT NULL),
            array_agg(l.error_kind) FILTER (WHERE l.error_kind IS NOT NULL),
            array_agg(l.error_message) FILTER (WHERE l.error_kind IS NOT NULL),
-           -- The room of a released job too: a parked one of higher priority may be due before it.
-           array_agg(l.queue), array_agg(l.key),
+           array_agg(l.queue), array_agg(l.key), array_agg((l.ends_as <> 2)::integer),
            array_agg(l.queue) FILTER (WHERE l.supersede_key IS NOT NULL),
            array_agg(l.supersede_key) FILTER (WHERE l.supersede_key IS NOT NULL), coalesce(bool_or(l.ends_as = 2), false)
-    INTO ending, of_tokens, failed, attempts, kinds, messages, of_queues, of_keys, version_queues, versions, woke FROM live l;
+    INTO ending, of_tokens, failed, attempts, kinds, messages, of_queues, of_keys, freed, version_queues, versions, woke
+    FROM live l;
     IF ending IS NULL THEN
         RETURN;
     END IF;
@@ -677,7 +679,7 @@ BEGIN
 END $$;
 
 -- Ends leases. Actions: 1 complete, 2 retry, 3 bury, 4 release, 5 cancel. Answers for each in order whether it holds; the
--- keys that have room now, and for how many jobs, and the supersede keys of which a job has ended: what is parked of them is to
+-- keys that have room now, and for how many jobs (0: for none but a better one), and the supersede keys of which a job has ended: what is parked of them is to
 -- be looked at after the commit, by queue.fill.
 CREATE FUNCTION queue.settle(
     jobs uuid[], tokens uuid[], actions smallint[], reasons smallint[], delays_ms bigint[], more_attempts bigint[],
@@ -687,7 +689,7 @@ CREATE FUNCTION queue.settle(
 ) LANGUAGE plpgsql AS $$
 DECLARE
     now_ms bigint := queue.enter('{}'); completed integer; done_jobs uuid[]; done_tokens uuid[]; left_queues integer[];
-    left_keys text[]; others record;
+    left_keys text[]; left_counts integer[]; others record;
 BEGIN
     -- In one order for all callers, so that no two wait for each other.
     SELECT array_agg(u.job ORDER BY u.job), array_agg(u.token ORDER BY u.job) INTO done_jobs, done_tokens
@@ -697,6 +699,7 @@ BEGIN
         FROM queue.complete(done_jobs, done_tokens, now_ms) c;
     END IF;
     completed := coalesce(cardinality(left_queues), 0);
+    left_counts := array_fill(1, ARRAY[completed]);
     woke := false;
     IF coalesce(cardinality(done_jobs), 0) < cardinality(jobs) THEN
         SELECT o.* INTO others FROM queue.settle_others(
@@ -706,6 +709,7 @@ BEGIN
         woke := coalesce(others.woke, false);
         left_queues := left_queues || others.of_queues;
         left_keys := left_keys || others.of_keys;
+        left_counts := left_counts || others.freed;
         version_queues := version_queues || others.version_queues;
         versions := versions || others.versions;
     END IF;
@@ -735,7 +739,7 @@ BEGIN
     ), false);
     SELECT array_agg(f.queue), array_agg(f.key), array_agg(f.jobs) INTO freed_queues, freed_keys, freed
     FROM (
-        SELECT u.queue, u.key, count(*)::integer AS jobs FROM unnest(left_queues, left_keys) u(queue, key)
+        SELECT u.queue, u.key, sum(u.jobs)::integer AS jobs FROM unnest(left_queues, left_keys, left_counts) u(queue, key, jobs)
         WHERE u.key <> '' GROUP BY u.queue, u.key
     ) f;
 END $$;
