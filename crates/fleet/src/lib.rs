@@ -9,6 +9,7 @@ mod environment;
 mod fleet;
 mod intake;
 mod process;
+mod program;
 mod review_job;
 mod shutdown;
 
@@ -26,6 +27,7 @@ pub use environment::Environment;
 pub use fleet::{Fleet, OpenError, Place};
 pub use intake::{Intake, IntakeError, Refusal, USER_ALLOWED};
 pub use process::{host_name, install_tls};
+pub use program::{Colour, ProcessOptions, run_program};
 pub use review_job::ReviewJob;
-pub use shutdown::Shutdown;
+pub use shutdown::{Interrupted, Shutdown};
 pub use telemetry::{Telemetry, TelemetryError};
