@@ -78,6 +78,10 @@ fn what_is_no_fault_of_the_configuration_ends_every_program_with_1() {
     for program in API {
         ends(program, dir.path(), &[], true, (1, &format!("cannot listen on {address} (api.listen): Address already")));
     }
+    let dir = folder("");
+    let why = format!("cannot listen on {address} (worker.metrics_listen): Address already");
+    ends(PROGRAMS[2], dir.path(), &["--metrics-listen", &address.to_string()], true, (1, &why));
+    assert!(!dir.path().join("reviewfleet-data").exists(), "nothing is made where it could not be served");
 }
 
 #[test]

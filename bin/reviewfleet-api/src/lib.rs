@@ -65,12 +65,10 @@ mod problem;
 mod reviews;
 mod router;
 mod run;
-mod server;
 mod settings;
 mod trace_parent;
 mod unread;
 
 pub use router::{Api, router};
-pub use run::{run, run_on};
-pub use server::{ConnectionLimits, serve, serve_within};
+pub use run::{run, run_on, serve_within};
 pub use settings::ApiSettings;

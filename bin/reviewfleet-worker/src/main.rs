@@ -1,6 +1,6 @@
 //! `reviewfleet-worker`: one worker process of the fleet.
 
-use std::process::ExitCode;
+use std::{net::SocketAddr, process::ExitCode};
 
 use clap::Parser;
 use fleet::{ProcessOptions, Shutdown};
@@ -11,6 +11,9 @@ use fleet::{ProcessOptions, Shutdown};
 struct Cli {
     #[command(flatten)]
     process: ProcessOptions,
+    /// Address at which to answer /metrics and /healthz, over the configuration's
+    #[arg(long, value_name = "HOST:PORT")]
+    metrics_listen: Option<SocketAddr>,
 }
 
 fn main() -> ExitCode {
@@ -19,8 +22,9 @@ fn main() -> ExitCode {
 }
 
 async fn work(cli: &Cli) -> anyhow::Result<()> {
-    let config = cli.process.load(None)?;
-    let _telemetry = fleet::telemetry::init(&config.telemetry)?;
+    let mut config = cli.process.load(None)?;
+    config.worker.metrics_listen = cli.metrics_listen.or(config.worker.metrics_listen);
+    let telemetry = fleet::telemetry::init(&config.telemetry)?;
     let shutdown = Shutdown::on_signals()?;
-    shutdown.run(reviewfleet_worker::run(config, shutdown.clone())).await
+    shutdown.run(reviewfleet_worker::run(config, telemetry.metrics, shutdown.clone())).await
 }

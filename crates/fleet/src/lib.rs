@@ -7,6 +7,7 @@ mod config;
 mod depth;
 mod environment;
 mod fleet;
+mod http;
 mod intake;
 mod process;
 mod program;
@@ -25,6 +26,7 @@ pub use config::{
 pub use depth::watch_depth;
 pub use environment::Environment;
 pub use fleet::{Fleet, OpenError, Place};
+pub use http::{ConnectionLimits, ListenError, listen, serve_http};
 pub use intake::{Intake, IntakeError, Refusal, USER_ALLOWED};
 pub use process::{host_name, install_tls};
 pub use program::{Colour, ProcessOptions, run_program};

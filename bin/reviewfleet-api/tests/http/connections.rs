@@ -1,7 +1,7 @@
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
-use fleet::Shutdown;
-use reviewfleet_api::{ApiSettings, ConnectionLimits, run, serve_within};
+use fleet::{ConnectionLimits, Shutdown};
+use reviewfleet_api::{ApiSettings, run, serve_within};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
