@@ -78,6 +78,24 @@ fn a_bad_post_is_answered_with_its_field_and_what_is_allowed() {
     assert!(metrics.contains("reviewfleet_queue_depth{queue=\"review\",state=\"ready\"} 0"), "{metrics}");
 }
 
+/// A client that keeps its connections must not find one closed under its next request, and must read why it was refused
+/// even where it was still sending.
+#[test]
+fn a_refused_body_hurts_no_other_request_of_a_client_that_keeps_its_connections() {
+    let (repo, commits) = Repo::with_commits(1);
+    let dir = tempfile::tempdir().unwrap();
+    let service = serving(dir.path(), &[("acme/widgets", repo.path())], None);
+    let good = json!({"repository": "acme/widgets", "head": commits[0], "user": "ann"});
+    for round in 0..100 {
+        // Within the limit of 64 KiB, but refused unread; over it; and more than a connection's buffers hold.
+        let bytes = [60_000, 100_000, 3_000_000][round % 3];
+        let body = json!({"user": "x".repeat(bytes)});
+        let (path, expected) = if bytes == 60_000 { ("/v1/nothing", 404) } else { ("/v1/reviews", 413) };
+        assert_eq!(service.post(path, &body).0, expected, "round {round}");
+        assert_eq!(service.post("/v1/reviews", &good).0, 202, "round {round}");
+    }
+}
+
 #[test]
 fn a_change_that_cannot_be_read_is_a_dead_letter_at_once_that_a_replay_mends() {
     let (repo, commits) = Repo::with_commits(1);

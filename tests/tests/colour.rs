@@ -11,7 +11,7 @@ mod support;
 
 use std::process::{Command, ExitStatus};
 
-use support::{Repo, Service, configure, reviewfleet, run, run_on_terminal};
+use support::{Repo, Service, command_of, configure, reviewfleet, run, run_on_terminal};
 
 /// What begins every sequence that sets a colour or an emphasis.
 const ESCAPE: char = '\u{1b}';
@@ -111,4 +111,38 @@ fn a_command_line_that_is_wrong_is_told_without_colour_in_a_pipe() {
     assert!(err.contains(ESCAPE), "{err}");
     let (_, _, err) = run_on_terminal(command(&[("NO_COLOR", "1")]));
     assert!(!err.contains(ESCAPE), "{err}");
+}
+
+#[test]
+fn log_lines_have_it_as_all_else_has() {
+    let (repo, _) = Repo::with_commits(1);
+    let folder = tempfile::tempdir().unwrap();
+    let (pipe, terminal): (Runner, Runner) = (run, run_on_terminal);
+    for (runner, variables, options, expected) in [
+        (terminal, &[][..], &[][..], true),
+        (terminal, &[("NO_COLOR", "1")], &[], false),
+        (terminal, &[], &["--color", "never"], false),
+        (pipe, &[], &[], false),
+        (pipe, &[], &["--color", "always"], true),
+    ] {
+        let mut command = reviewfleet(folder.path());
+        command.env("TERM", "xterm-256color").env("TMPDIR", folder.path()).env("RUST_LOG", "info,sqlx=warn");
+        command.envs(variables.iter().copied()).args(options).arg("demo").arg(repo.path());
+        let (status, _, err) = runner(command);
+        let line = err.lines().find(|line| line.contains("serving HTTP")).unwrap_or_else(|| panic!("no log: {err}"));
+        assert!(status.success() && line.contains(ESCAPE) == expected, "{variables:?} {options:?}: {line:?}");
+    }
+}
+
+#[test]
+fn api_and_worker_heed_the_same_option() {
+    let folder = tempfile::tempdir().unwrap();
+    for program in ["reviewfleet-api", "reviewfleet-worker"] {
+        for (when, expected) in [("always", true), ("never", false), ("auto", false)] {
+            let mut command = command_of(program, folder.path());
+            command.args(["--color", when, "--config", "none.toml"]);
+            let (status, _, err) = run(command);
+            assert_eq!((status.code(), err.contains(ESCAPE)), (Some(2), expected), "{program} --color {when}: {err}");
+        }
+    }
 }

@@ -184,3 +184,18 @@ fn a_branch_with_a_merge_a_head_on_no_branch_and_a_linked_tree_are_reviewed() {
     assert!(status.success() && out.contains("the last 2 commits of"), "{out}{err}");
     assert!(!out.contains(&merge[..10]), "{out}");
 }
+
+#[test]
+fn a_shallow_clone_is_reviewed_to_its_end_and_the_last_review_says_that_it_is_one() {
+    for depth in [3, 1] {
+        let (repo, commits) = Repo::with_commits(5);
+        let kept = &commits[5 - depth..];
+        repo.end_history_at(&kept[0]);
+        let folder = tempfile::tempdir().unwrap();
+        let (status, out, err) = run(demo(folder.path(), repo.path()));
+        assert!(status.success() && err.is_empty(), "{out}{err}");
+        assert!(out.contains(&format!("{depth} completed")), "{out}");
+        assert!(kept.iter().all(|commit| out.contains(&commit[..10])), "{out}");
+        assert_eq!(out.matches("The history of this clone ends with this commit").count(), 1, "{out}");
+    }
+}

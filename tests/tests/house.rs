@@ -44,7 +44,7 @@ const ONLY_IN: &[(&str, &[&str])] = &[
     ("toml", &["fleet"]),
     ("git2", &["review"]),
     ("backoff", &["review"]),
-    ("clap", &["reviewfleet", "reviewfleet-api", "reviewfleet-worker"]),
+    ("clap", &["fleet", "reviewfleet", "reviewfleet-api", "reviewfleet-worker"]),
     ("anyhow", &["reviewfleet", "reviewfleet-api", "reviewfleet-worker"]),
 ];
 

@@ -136,6 +136,44 @@ fn no_user_job_or_commit_makes_a_series_of_its_own() {
 }
 
 #[test]
+fn each_worker_process_tells_of_its_own_work_at_an_address_of_its_own() {
+    let (repo, commits) = Repo::with_commits(2);
+    let model = FakeModel::writing(FINE);
+    let dir = tempfile::tempdir().unwrap();
+    let api = format!("{}[api]\nlisten = \"127.0.0.1:0\"\n", asking(&[&model], 10));
+    configure(dir.path(), repo.path(), "metrics_listen = \"127.0.0.1:0\"", &api);
+    let api = Service::start_api(dir.path());
+    let first = Service::start_scraped_worker(dir.path(), "first.log", &[]);
+    for head in &commits {
+        api.completed(&api.review("acme/widgets", head, "ann"));
+    }
+    let (queue, done) = (("queue", "review"), ("outcome", "completed"));
+    let settled = |worker: &Service| scraped(worker).value("reviewfleet_jobs_settled_total", &[queue, done]);
+    let metrics = until("two settlements", || (settled(&first) == Some(2.0)).then(|| scraped(&first)));
+    for (name, labels, value) in [
+        ("reviewfleet_jobs_claimed_total", &[queue][..], 2.0),
+        ("reviewfleet_job_seconds_count", &[queue], 2.0),
+        ("reviewfleet_review_stage_seconds_count", &[("stage", "generate")], 2.0),
+        ("reviewfleet_model_calls_total", &[("model", "fake0"), ("outcome", "answered")], 2.0),
+    ] {
+        assert_eq!(metrics.value(name, labels), Some(value), "{name} {labels:?}\n{metrics:?}");
+    }
+
+    let second = Service::start_scraped_worker(dir.path(), "second.log", &["--metrics-listen", "127.0.0.1:0"]);
+    assert_eq!(settled(&second).filter(|jobs| *jobs > 0.0), None, "what another process has done is not its own");
+    assert_eq!(first.text("/healthz"), "ok\n");
+    for (method, path, status) in
+        [("GET", "/metrics", 200), ("POST", "/metrics", 405), ("GET", "/v1/jobs/none", 404), ("HEAD", "/healthz", 200)]
+    {
+        assert_eq!(first.status_of(method, path), status, "{method} {path}");
+    }
+    for worker in [first, second] {
+        worker.signal("TERM");
+        assert!(worker.wait().success());
+    }
+}
+
+#[test]
 fn a_method_of_the_callers_own_making_is_no_label() {
     let (repo, _) = Repo::with_commits(1);
     let dir = tempfile::tempdir().unwrap();

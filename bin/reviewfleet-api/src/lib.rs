@@ -14,6 +14,9 @@
 //! ignored, as its specification asks. Every answer has an `X-Request-Id`: the caller's, where it is 1 to 128 characters
 //! `a-z A-Z 0-9 . _ -`, else a new one.
 //!
+//! A request that is refused before its body was read to the end is answered with `Connection: close`. Up to 16 MiB of the
+//! body are still taken in and thrown away, so that a caller which sends first and reads then finds the answer.
+//!
 //! # Problems
 //!
 //! Every error is a problem document of RFC 9457 (`application/problem+json`), whose `type` is one of these. The names
@@ -62,11 +65,10 @@ mod problem;
 mod reviews;
 mod router;
 mod run;
-mod server;
 mod settings;
 mod trace_parent;
+mod unread;
 
 pub use router::{Api, router};
-pub use run::{run, run_on};
-pub use server::{ConnectionLimits, serve, serve_within};
+pub use run::{run, run_on, serve_within};
 pub use settings::ApiSettings;

@@ -1,38 +1,32 @@
 //! The enqueue API as a process of its own.
 
-use std::{path::PathBuf, process::ExitCode};
+use std::process::ExitCode;
 
 use clap::Parser;
-use fleet::{Config, Environment, Fleet, Shutdown};
+use fleet::{Fleet, ProcessOptions, Shutdown};
 use reviewfleet_api::{Api, ApiSettings, run};
 
 /// Takes review jobs over HTTP.
 #[derive(Parser)]
 #[command(version)]
-struct Options {
-    /// Configuration to read instead of ./workers.toml.
-    #[arg(long, value_name = "FILE")]
-    config: Option<PathBuf>,
-    /// Postgres database of queue and ledger, over the environment's and the configuration's. All users of this machine can
-    /// see it here: a password belongs in the environment
-    #[arg(long, value_name = "URL")]
-    database_url: Option<String>,
+struct Cli {
+    #[command(flatten)]
+    process: ProcessOptions,
 }
 
-#[tokio::main]
-async fn main() -> anyhow::Result<ExitCode> {
-    let options = Options::parse();
-    let config = Config::load(options.config.as_deref(), &Environment::of_process())?;
-    let config = config.with_database(options.database_url.as_deref())?;
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    fleet::run_program(&cli.process, serve(&cli.process))
+}
+
+async fn serve(options: &ProcessOptions) -> anyhow::Result<()> {
+    let config = options.load(None)?;
     let telemetry = fleet::telemetry::init(&config.telemetry)?;
     let shutdown = Shutdown::on_signals()?;
     // Before the stores are made, should there be no key.
     let settings = ApiSettings::of(&config)?;
-    let Some(fleet) = shutdown.unless_requested(Fleet::open(config)).await else { return Ok(ExitCode::SUCCESS) };
+    let Some(fleet) = shutdown.unless_requested(Fleet::open(config)).await else { return Ok(()) };
     let fleet = fleet?;
     let api = Api { queue: fleet.queue, ledger: fleet.ledger, settings, metrics: telemetry.metrics };
-    match shutdown.run(run(api, &fleet.config.api, &shutdown)).await {
-        Some(ended) => ended.map(|()| ExitCode::SUCCESS),
-        None => Ok(ExitCode::from(Shutdown::FORCED_EXIT_CODE)),
-    }
+    shutdown.run(run(api, &fleet.config.api, &shutdown)).await
 }

@@ -22,6 +22,7 @@ use crate::{
     probes::{health, metrics, ready},
     problem::{Problem, ProblemKind},
     reviews::get_review,
+    unread::see_to_unread_body,
 };
 
 /// What the API stands on.
@@ -45,7 +46,7 @@ pub(crate) struct Shared {
 /// All routes, each within its bounds.
 ///
 /// ```text
-/// every request ─▶ observed ─▶ panics caught ─▶ /v1: access ─▶ in-flight limit, body, deadline ─▶ handler
+/// every request ─▶ an unread body seen to ─▶ observed ─▶ panics caught ─▶ /v1: access ─▶ in-flight limit, body, deadline ─▶ handler
 /// ```
 pub fn router(api: Api) -> Router {
     describe_metrics();
@@ -67,6 +68,7 @@ pub fn router(api: Api) -> Router {
         .method_not_allowed_fallback(method_not_allowed)
         .layer(CatchPanicLayer::custom(answer_panic))
         .layer(from_fn(observe))
+        .layer(from_fn(see_to_unread_body))
         .with_state(Arc::new(Shared { api, health: Health::new() }))
 }
 

@@ -7,7 +7,6 @@ use review::{
     RepositoryName, Reviewer,
 };
 
-mod metric;
 mod models;
 mod settings;
 
@@ -21,7 +20,6 @@ pub struct Workshop {
 impl Workshop {
     /// Builds the pipeline. Nothing is contacted yet.
     pub fn new(config: &Config) -> Result<Self> {
-        metric::describe();
         let forge: Arc<dyn Forge> = match config.forge.kind {
             ForgeKind::Local => Arc::new(local_git(config)),
         };

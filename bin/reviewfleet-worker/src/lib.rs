@@ -3,12 +3,14 @@
 
 mod assemble;
 mod handler;
+mod scrape;
 
 use std::{collections::HashMap, sync::Arc};
 
 use anyhow::{Context, Result};
 use fleet::{Config, Environment, Fleet, ReviewJob, Shutdown};
 use job::JobKind;
+use metrics_exporter_prometheus::PrometheusHandle;
 use tokio_util::sync::CancellationToken;
 use worker::{Drained, Handlers, Options};
 
@@ -22,10 +24,18 @@ pub async fn work(fleet: &Fleet, workshop: &Workshop, stop: CancellationToken) -
     Ok(worker::run(fleet.queue.clone(), handlers, options(&fleet.config)?, stop).await?)
 }
 
-/// A worker process of its own.
-pub async fn run(config: Config, shutdown: Shutdown) -> Result<()> {
+/// A worker process of its own. It answers `/metrics` where `worker.metrics_listen` says, while it waits for its database
+/// and while it drains too.
+pub async fn run(config: Config, metrics: PrometheusHandle, shutdown: Shutdown) -> Result<()> {
     fleet::install_tls();
     config.check_repositories()?;
+    let _scraped = match config.worker.metrics_listen {
+        Some(address) => {
+            let listener = fleet::listen(address, "worker.metrics_listen").await?;
+            Some(scrape::serve_metrics(listener, metrics))
+        }
+        None => None,
+    };
     let Some(fleet) = shutdown.unless_requested(Fleet::open_for_worker(config)).await else { return Ok(()) };
     let fleet = fleet?;
     let workshop = Workshop::new(&fleet.config)?;

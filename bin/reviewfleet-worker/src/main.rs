@@ -1,33 +1,30 @@
 //! `reviewfleet-worker`: one worker process of the fleet.
 
-use std::{path::PathBuf, process::ExitCode};
+use std::{net::SocketAddr, process::ExitCode};
 
-use anyhow::Result;
 use clap::Parser;
-use fleet::{Config, Environment, Shutdown};
+use fleet::{ProcessOptions, Shutdown};
 
 /// Takes review jobs from the queue, runs the pipeline and records the reviews.
 #[derive(Parser)]
 #[command(version)]
 struct Cli {
-    /// Configuration file [default: workers.toml where it exists, else built-in defaults]
-    #[arg(long, short, value_name = "FILE")]
-    config: Option<PathBuf>,
-    /// Postgres database of queue and ledger, over the environment's and the configuration's. All users of this machine can
-    /// see it here: a password belongs in the environment
-    #[arg(long, value_name = "URL")]
-    database_url: Option<String>,
+    #[command(flatten)]
+    process: ProcessOptions,
+    /// Address at which to answer /metrics and /healthz, over the configuration's
+    #[arg(long, value_name = "HOST:PORT")]
+    metrics_listen: Option<SocketAddr>,
 }
 
-#[tokio::main]
-async fn main() -> Result<ExitCode> {
+fn main() -> ExitCode {
     let cli = Cli::parse();
-    let config = Config::load(cli.config.as_deref(), &Environment::of_process())?;
-    let config = config.with_database(cli.database_url.as_deref())?;
-    let _telemetry = fleet::telemetry::init(&config.telemetry)?;
+    fleet::run_program(&cli.process, work(&cli))
+}
+
+async fn work(cli: &Cli) -> anyhow::Result<()> {
+    let mut config = cli.process.load(None)?;
+    config.worker.metrics_listen = cli.metrics_listen.or(config.worker.metrics_listen);
+    let telemetry = fleet::telemetry::init(&config.telemetry)?;
     let shutdown = Shutdown::on_signals()?;
-    match shutdown.run(reviewfleet_worker::run(config, shutdown.clone())).await {
-        Some(ended) => ended.map(|()| ExitCode::SUCCESS),
-        None => Ok(ExitCode::from(Shutdown::FORCED_EXIT_CODE)),
-    }
+    shutdown.run(reviewfleet_worker::run(config, telemetry.metrics, shutdown.clone())).await
 }

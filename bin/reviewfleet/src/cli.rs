@@ -2,6 +2,7 @@ use std::{path::PathBuf, time::Duration};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
+use fleet::ProcessOptions;
 use jiff::Timestamp;
 use job::{BuryReason, ConcurrencyKey, CronName, GroupName, JobId, JobKind, LimitClass, QueueName, StateName};
 use review::{CommitId, RepositoryName};
@@ -21,33 +22,15 @@ pub struct Cli {
 /// Options of all commands.
 #[derive(Debug, Args)]
 pub struct Global {
-    /// Configuration file [default: workers.toml where it exists, else built-in defaults]
-    #[arg(long, short, global = true, value_name = "FILE")]
-    pub config: Option<PathBuf>,
-    /// Postgres database of queue and ledger, over the environment's and the configuration's. All users of this machine can
-    /// see it here: a password belongs in the environment
-    #[arg(long, global = true, value_name = "URL", conflicts_with = "data_dir")]
-    pub database_url: Option<String>,
+    /// Those of every program.
+    #[command(flatten)]
+    pub process: ProcessOptions,
     /// Folder of the embedded store, over whatever database is named elsewhere
-    #[arg(long, global = true, value_name = "DIR")]
+    #[arg(long, global = true, value_name = "DIR", conflicts_with = "database_url")]
     pub data_dir: Option<PathBuf>,
     /// Print JSON, one document or one object a line
     #[arg(long, global = true)]
     pub json: bool,
-    /// When to use colour
-    #[arg(long, global = true, value_enum, default_value_t = Colour::Auto, value_name = "WHEN")]
-    pub color: Colour,
-}
-
-/// When to use colour.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum Colour {
-    /// On a terminal.
-    Auto,
-    /// Always.
-    Always,
-    /// Never.
-    Never,
 }
 
 /// The commands.

@@ -11,58 +11,23 @@ mod output;
 mod repository;
 mod service;
 
-use std::{
-    io::{self, Write},
-    path::Path,
-    process::ExitCode,
-};
+use std::{io, path::Path, process::ExitCode};
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use clap::CommandFactory;
-use fleet::{Config, ConfigError, Environment, Fleet, Shutdown};
+use fleet::{Config, Fleet, Shutdown};
 
 pub use cli::Cli;
 use cli::{Command, Global};
-use output::{BAD, Output};
-
-/// A second signal came while the program was stopping.
-#[derive(Debug, thiserror::Error)]
-#[error("stopped at once, by a second signal")]
-struct Forced;
-
-/// A signal came before the command was done.
-#[derive(Debug, thiserror::Error)]
-#[error("stopped before the end")]
-struct Stopped;
+use output::Output;
 
 /// Runs a command and says how it ended.
 pub fn run(cli: Cli) -> ExitCode {
-    let ended = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()
-        .context("no runtime")
-        .and_then(|runtime| runtime.block_on(execute(cli)));
-    match ended {
-        Ok(()) => ExitCode::SUCCESS,
+    let process = cli.global.process.clone();
+    fleet::run_program(&process, async {
         // The reader of our output has had enough, as `head` does.
-        Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
-        Err(error) => {
-            let mut stderr = anstream::stderr();
-            // Where standard error is gone, the exit code has to do.
-            let _ = writeln!(stderr, "{BAD}error{BAD:#}: {error:#}");
-            exit_code(&error)
-        }
-    }
-}
-
-fn exit_code(error: &anyhow::Error) -> ExitCode {
-    if error.is::<ConfigError>() {
-        ExitCode::from(2)
-    } else if error.is::<Forced>() || error.is::<Stopped>() {
-        ExitCode::from(130)
-    } else {
-        ExitCode::FAILURE
-    }
+        execute(cli).await.or_else(|error| if is_broken_pipe(&error) { Ok(()) } else { Err(error) })
+    })
 }
 
 fn is_broken_pipe(error: &anyhow::Error) -> bool {
@@ -83,15 +48,15 @@ async fn execute(Cli { global, command }: Cli) -> Result<()> {
         }
         Command::Demo(demo) => {
             let (config, shutdown) = prepare(&global)?;
-            attended(&shutdown, Box::pin(commands::demo::run(demo, config, &shutdown, out))).await
+            shutdown.run(Box::pin(commands::demo::run(demo, config, &shutdown, out))).await
         }
         Command::Up(up) => {
             let (config, shutdown) = prepare(&global)?;
-            attended(&shutdown, Box::pin(commands::up::run(up, config, &shutdown, out))).await
+            shutdown.run(Box::pin(commands::up::run(up, config, &shutdown, out))).await
         }
         Command::Bench(command) => {
             let (_, shutdown) = prepare(&global)?;
-            attended(&shutdown, bench::run(command, out)).await
+            shutdown.run(bench::run(command, out)).await
         }
         Command::Enqueue(enqueue) => commands::enqueue::run(enqueue, &open(&global).await?, out).await,
         Command::Jobs(jobs) => commands::jobs::run(jobs, &open(&global).await?, out).await,
@@ -124,21 +89,12 @@ fn prepare(global: &Global) -> Result<(Config, Shutdown)> {
     Ok((config, Shutdown::on_signals()?))
 }
 
-/// Runs a command to its end, which a second signal cuts short.
-async fn attended(shutdown: &Shutdown, command: impl Future<Output = Result<()>>) -> Result<()> {
-    tokio::select! {
-        ended = command => ended,
-        () = shutdown.forced() => Err(Forced.into()),
-    }
-}
-
 async fn open(global: &Global) -> Result<Fleet> {
     Ok(Fleet::attach(load(global, None)?).await?)
 }
 
 fn load(global: &Global, file: Option<&Path>) -> Result<Config> {
-    let config = Config::load(file.or(global.config.as_deref()), &Environment::of_process())?;
-    let mut config = config.with_database(global.database_url.as_deref())?;
+    let mut config = global.process.load(file)?;
     if let Some(data_dir) = &global.data_dir {
         config.embed_in(data_dir);
     }

@@ -7,7 +7,7 @@ use anstyle::{AnsiColor, Style};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde::Serialize;
 
-use crate::cli::{Colour, Global};
+use crate::cli::Global;
 
 /// Emphasis of a heading.
 pub const HEADING: Style = Style::new().bold();
@@ -28,14 +28,8 @@ pub struct Output {
 }
 
 impl Output {
-    /// As the command line asks for it; so does standard error from then on.
+    /// As the command line asks for it. Whether it has colour is the choice of the whole process.
     pub fn new(global: &Global) -> Self {
-        let choice = match global.color {
-            Colour::Auto => anstream::ColorChoice::Auto,
-            Colour::Always => anstream::ColorChoice::Always,
-            Colour::Never => anstream::ColorChoice::Never,
-        };
-        choice.write_global();
         let stdout = io::stdout();
         let terminal = stdout.is_terminal();
         Self { out: Box::new(anstream::AutoStream::auto(stdout)), json: global.json, terminal }

@@ -22,8 +22,7 @@ impl Service {
     pub async fn start(config: Config, metrics: PrometheusHandle, workers: usize) -> Result<Self> {
         let address = config.api.listen;
         // Before the stores, so that a port in use leaves nothing behind.
-        let listener =
-            TcpListener::bind(address).await.with_context(|| format!("cannot listen on {address} (api.listen)"))?;
+        let listener = fleet::listen(address, "api.listen").await?;
         let url = format!("http://{}", listener.local_addr()?);
         let settings = ApiSettings::of(&config)?;
         let fleet = Fleet::open(config).await?;

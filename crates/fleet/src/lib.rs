@@ -7,8 +7,10 @@ mod config;
 mod depth;
 mod environment;
 mod fleet;
+mod http;
 mod intake;
 mod process;
+mod program;
 mod review_job;
 mod shutdown;
 
@@ -24,8 +26,10 @@ pub use config::{
 pub use depth::watch_depth;
 pub use environment::Environment;
 pub use fleet::{Fleet, OpenError, Place};
+pub use http::{ConnectionLimits, ListenError, listen, serve_http};
 pub use intake::{Intake, IntakeError, Refusal, USER_ALLOWED};
 pub use process::{host_name, install_tls};
+pub use program::{Colour, ProcessOptions, run_program};
 pub use review_job::ReviewJob;
-pub use shutdown::Shutdown;
+pub use shutdown::{Interrupted, Shutdown};
 pub use telemetry::{Telemetry, TelemetryError};

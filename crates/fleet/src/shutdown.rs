@@ -12,6 +12,17 @@ pub struct Shutdown {
     now: CancellationToken,
 }
 
+/// A signal has ended a program before it was done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Interrupted {
+    /// It was told to stop before what it does once was done.
+    #[error("stopped before the end")]
+    BeforeTheEnd,
+    /// It was told a second time while it was stopping.
+    #[error("stopped at once, by a second signal")]
+    AtOnce,
+}
+
 impl Shutdown {
     /// Exit code of a process that was told a second time to stop: 128 and the number of SIGINT, as shells have it.
     pub const FORCED_EXIT_CODE: u8 = 130;
@@ -69,12 +80,12 @@ impl Shutdown {
         }
     }
 
-    /// Runs `work` to its end, or until it is told a second time to stop; then it is dropped, and there is no answer.
-    pub async fn run<T>(&self, work: impl Future<Output = T>) -> Option<T> {
+    /// Runs `work` to its end, or until it is told a second time to stop; then it is dropped.
+    pub async fn run<T, E: From<Interrupted>>(&self, work: impl Future<Output = Result<T, E>>) -> Result<T, E> {
         tokio::select! {
             biased;
-            () = self.forced() => None,
-            done = work => Some(done),
+            () = self.forced() => Err(Interrupted::AtOnce.into()),
+            done = work => done,
         }
     }
 }
@@ -117,7 +128,12 @@ impl Signals {
 
 #[cfg(test)]
 mod tests {
-    use std::{future::pending, process::Command, time::Duration};
+    use std::{
+        future::{pending, ready},
+        pin::Pin,
+        process::Command,
+        time::Duration,
+    };
 
     use tokio::time::timeout;
 
@@ -146,9 +162,10 @@ mod tests {
     async fn work_is_dropped_at_the_second_request_and_not_before() {
         let shutdown = Shutdown::new();
         shutdown.request();
-        assert_eq!(shutdown.run(async { 7 }).await, Some(7));
+        let run = async |work: Pin<Box<dyn Future<Output = Result<u8, Interrupted>>>>| shutdown.run(work).await;
+        assert_eq!(run(Box::pin(ready(Ok(7)))).await, Ok(7));
         let clone = shutdown.clone();
         clone.request();
-        assert_eq!(timeout(PATIENCE, shutdown.run(pending::<()>())).await.unwrap(), None);
+        assert_eq!(timeout(PATIENCE, run(Box::pin(pending()))).await.unwrap(), Err(Interrupted::AtOnce));
     }
 }

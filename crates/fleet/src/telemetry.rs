@@ -1,10 +1,8 @@
 //! What a process tells of itself: log lines on standard error, and metrics for Prometheus.
 
-use std::{
-    io::{self, IsTerminal},
-    time::Duration,
-};
+use std::{io, time::Duration};
 
+use anstream::{AutoStream, ColorChoice};
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle, PrometheusRecorder};
 use tokio::time::MissedTickBehavior;
 use tracing::subscriber::SetGlobalDefaultError;
@@ -65,10 +63,14 @@ fn start_log(config: &TelemetryConfig) -> Result<(), TelemetryError> {
     let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr);
     match config.log_format {
         LogFormat::Json => tracing::subscriber::set_global_default(lines.json().flatten_event(true).finish()),
-        LogFormat::Text if io::stderr().is_terminal() => tracing::subscriber::set_global_default(lines.finish()),
-        LogFormat::Text => tracing::subscriber::set_global_default(lines.with_ansi(false).finish()),
+        LogFormat::Text => tracing::subscriber::set_global_default(lines.with_ansi(has_colour()).finish()),
     }
     .map_err(TelemetryError::Log)
+}
+
+/// As all else on standard error: by `--color`, the environment and the terminal.
+fn has_colour() -> bool {
+    AutoStream::choice(&io::stderr()) != ColorChoice::Never
 }
 
 fn recorder() -> Result<PrometheusRecorder, BuildError> {

@@ -12,6 +12,7 @@ mod error;
 mod finding;
 mod forge;
 mod markdown;
+mod metric;
 mod money;
 mod pipeline;
 mod ports;

@@ -15,7 +15,7 @@ use bytes::Bytes;
 use crate::{
     Change, ChangeSize, Checkpoints, ContextSource, ContextUse, DraftFinding, Forge, Micros, Note, Prompt,
     PromptBudget, PromptInput, PullRequest, Review, ReviewError, Severity, Snippet, Stage, Triage, TriageSettings,
-    Verified, VerifySettings, compose, diff::Diff, model::Router, redact, review_by_rules, triage, verify,
+    Verified, VerifySettings, compose, diff::Diff, metric, model::Router, redact, review_by_rules, triage, verify,
 };
 
 use generate::Generated;
@@ -72,13 +72,15 @@ struct Parts {
 }
 
 impl Reviewer {
-    /// A reviewer over a forge, an index and the models to ask.
+    /// A reviewer over a forge, an index and the models to ask. Its metrics are described to the recorder that is there by
+    /// now.
     pub fn new(
         forge: Arc<dyn Forge>,
         context: Arc<dyn ContextSource>,
         models: Router,
         settings: ReviewerSettings,
     ) -> Self {
+        metric::describe();
         Self { forge, context, models, settings }
     }
 

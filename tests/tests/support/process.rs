@@ -29,7 +29,13 @@ impl Process {
     /// Starts `reviewfleet-worker` in a folder that holds its `workers.toml`, and waits until it looks for work. Its log is
     /// a file of this name there.
     pub fn worker(dir: &Path, log: &str) -> Self {
+        Self::worker_with(dir, log, &[])
+    }
+
+    /// As [`Self::worker`], with these options.
+    pub fn worker_with(dir: &Path, log: &str, options: &[&str]) -> Self {
         let mut command = command_of("reviewfleet-worker", dir);
+        command.args(options);
         let worker = Self::new(command.stderr(log_file(dir, log)).spawn().unwrap());
         logged(dir, log, "working");
         worker

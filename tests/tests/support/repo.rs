@@ -48,6 +48,13 @@ impl Repo {
         self.dir.path()
     }
 
+    /// Makes of this repository what `git clone --depth` makes: its history ends with this commit, whose parent is gone.
+    pub fn end_history_at(&self, commit: &str) {
+        let parent = self.git.find_commit(Oid::from_str(commit).unwrap()).unwrap().parent_id(0).unwrap().to_string();
+        std::fs::write(self.git.path().join("shallow"), format!("{commit}\n")).unwrap();
+        std::fs::remove_file(self.git.path().join("objects").join(&parent[..2]).join(&parent[2..])).unwrap();
+    }
+
     pub fn append(&self, path: &str, text: &str) {
         let file = self.path().join(path);
         let before = std::fs::read(&file).unwrap_or_default();

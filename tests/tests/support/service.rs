@@ -42,9 +42,13 @@ impl Service {
     pub fn start_api(dir: &Path) -> Self {
         let mut command = command_of("reviewfleet-api", dir);
         let process = command.stderr(log_file(dir, "api.log")).spawn().unwrap();
-        let line = logged(dir, "api.log", "serving HTTP");
-        let (_, address) = line.split_once("address=").unwrap();
-        Self::new(Process::new(process), format!("http://{address}"))
+        Self::new(Process::new(process), url_in(dir, "api.log"))
+    }
+
+    /// Starts `reviewfleet-worker` alone, which is told to answer `/metrics` on a port that is free.
+    pub fn start_scraped_worker(dir: &Path, log: &str, options: &[&str]) -> Self {
+        let process = Process::worker_with(dir, log, options);
+        Self::new(process, url_in(dir, log))
     }
 
     fn launch(mut command: Command, dir: &Path) -> Self {
@@ -157,6 +161,13 @@ impl Service {
     pub fn free_disk(&self) {
         self.process.free_disk();
     }
+}
+
+/// Where a process listens, by its log.
+fn url_in(dir: &Path, log: &str) -> String {
+    let line = logged(dir, log, "serving HTTP");
+    let (_, address) = line.split_once("address=").unwrap();
+    format!("http://{address}")
 }
 
 /// Both outputs of a command, and how it ended.

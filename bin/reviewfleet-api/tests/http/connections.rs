@@ -1,7 +1,7 @@
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
-use fleet::Shutdown;
-use reviewfleet_api::{ApiSettings, ConnectionLimits, run, serve_within};
+use fleet::{ConnectionLimits, Shutdown};
+use reviewfleet_api::{ApiSettings, run, serve_within};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
@@ -130,6 +130,49 @@ async fn a_body_over_the_limit_is_refused_before_it_is_sent() {
     let mut stream = server.send(&head("Content-Length: 1000000000000")).await;
     let answer = read_until(&mut stream, "/problems/body-too-large").await;
     assert!(answer.starts_with("HTTP/1.1 413 "), "{answer}");
+    assert!(answer.contains("\r\nconnection: close\r\n"), "{answer}");
+    server.stopped().await;
+}
+
+#[tokio::test]
+async fn a_body_that_waits_for_leave_and_is_refused_is_not_asked_for() {
+    let server = Server::start(|_| {}).await;
+    let mut stream = server.send(&head("Content-Length: 100000\r\nExpect: 100-continue")).await;
+    let answer = read_to_end(&mut stream).await;
+    assert!(answer.starts_with("HTTP/1.1 413 ") && answer.contains("\r\nconnection: close\r\n"), "{answer}");
+    server.stopped().await;
+}
+
+#[tokio::test]
+async fn a_refusal_reaches_a_caller_that_sends_its_body_first_and_ends_the_connection() {
+    let server = Server::start(|_| {}).await;
+    for (request, status) in [
+        (head("Content-Length: 4000000"), "413"),
+        (head("Content-Length: 4000000").replace(KEY, "another-key-than-any"), "401"),
+        (head("Content-Length: 4000000").replace("/v1/reviews", "/v1/nothing"), "404"),
+        (head("Content-Length: 4000000").replace("POST", "PUT"), "405"),
+    ] {
+        let mut stream = server.send(&request).await;
+        stream.write_all(&vec![b'x'; 4_000_000]).await.unwrap();
+        let mut answer = Vec::new();
+        // To the end, and without a reset.
+        timeout(DEADLINE, stream.read_to_end(&mut answer)).await.unwrap().unwrap();
+        let answer = String::from_utf8(answer).unwrap();
+        assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{answer}");
+        assert!(answer.contains("\r\nconnection: close\r\n"), "{answer}");
+    }
+    server.stopped().await;
+}
+
+#[tokio::test]
+async fn a_refusal_of_what_was_read_whole_leaves_the_connection_open() {
+    let server = Server::start(|_| {}).await;
+    let refused = head("Content-Length: 2") + "[]";
+    let mut stream = server.send(&refused).await;
+    let answer = read_until(&mut stream, "/problems/not-an-object").await;
+    assert!(!answer.contains("connection: close"), "{answer}");
+    stream.write_all(whole_post("alice").as_bytes()).await.unwrap();
+    read_until(&mut stream, "\"duplicate\":false").await;
     server.stopped().await;
 }
 

@@ -4,7 +4,7 @@ use std::{
 };
 
 use anyhow::{Context, Result, bail};
-use fleet::{Config, REVIEW_QUEUE, Shutdown, TelemetryConfig, USER_CLASS, UrlFrom};
+use fleet::{Config, Interrupted, REVIEW_QUEUE, Shutdown, TelemetryConfig, USER_CLASS, UrlFrom};
 use job::{LimitClass, QueueName};
 use review::{CommitId, LocalGit, RepositoryName};
 use secrecy::SecretString;
@@ -13,7 +13,7 @@ use uuid::Uuid;
 
 use super::report;
 use crate::{
-    Stopped, cli,
+    cli,
     client::{Client, JobAnswer, ReviewAnswer},
     output::{FAINT, HEADING, Output, WARN, counted, duration},
     repository,
@@ -87,7 +87,7 @@ pub async fn run(command: &cli::Demo, mut config: Config, shutdown: &Shutdown, o
     }
     let ended = tokio::select! {
         ended = work(&service, &client, &repository, &root, commits, out) => ended,
-        () = shutdown.requested() => Err(Stopped.into()),
+        () = shutdown.requested() => Err(Interrupted::BeforeTheEnd.into()),
     };
     // Whatever happened, nothing is left running.
     service.stop().await?;

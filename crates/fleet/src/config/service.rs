@@ -77,6 +77,9 @@ pub struct WorkerConfig {
     /// How long running jobs may go on once the process is told to stop.
     #[serde(rename = "drain_grace_secs", deserialize_with = "secs::<0, 3_600, _>")]
     pub drain_grace: Duration,
+    /// Where a process that only works answers `/metrics`; nowhere when it is left out.
+    #[serde(deserialize_with = "optional_address")]
+    pub metrics_listen: Option<SocketAddr>,
 }
 
 /// `[retry]`: how often a failed job is tried again.
@@ -203,6 +206,7 @@ impl Default for WorkerConfig {
             lease: Duration::from_secs(30),
             poll_interval: Duration::from_secs(1),
             drain_grace: Duration::from_secs(20),
+            metrics_listen: None,
         }
     }
 }
@@ -288,6 +292,10 @@ fn limits<'de, D: Deserializer<'de>>(deserializer: D) -> Result<BTreeMap<LimitCl
 fn address<'de, D: Deserializer<'de>>(deserializer: D) -> Result<SocketAddr, D::Error> {
     let text = String::deserialize(deserializer)?;
     text.parse().map_err(|_| D::Error::custom("expected an IP address and a port, such as \"127.0.0.1:8080\""))
+}
+
+fn optional_address<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<SocketAddr>, D::Error> {
+    address(deserializer).map(Some)
 }
 
 pub fn queues<'de, D: Deserializer<'de>>(deserializer: D) -> Result<BTreeMap<QueueName, QueueConfig>, D::Error> {

@@ -12,11 +12,12 @@ use crate::StoreConfig;
 pub const QUEUE_FILE: &str = "queue.db";
 pub const LEDGER_FILE: &str = "ledger.db";
 
+/// An empty file is no queue either, though `SQLite` would make one of it.
 pub fn must_exist(config: &StoreConfig) -> Result<(), OpenError> {
-    if config.data_dir.join(QUEUE_FILE).exists() {
-        return Ok(());
+    match fs::metadata(config.data_dir.join(QUEUE_FILE)) {
+        Ok(file) if file.len() > 0 => Ok(()),
+        _ => Err(OpenError::NoStore { place: Place::of(config) }),
     }
-    Err(OpenError::NoStore { place: Place::of(config) })
 }
 
 pub async fn open(config: &StoreConfig) -> Result<Stores, OpenError> {

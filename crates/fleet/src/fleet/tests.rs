@@ -147,6 +147,21 @@ async fn attaching_where_nothing_is_says_so_and_makes_nothing() {
     assert!(!data_dir.exists());
 }
 
+#[tokio::test]
+async fn an_empty_file_is_no_queue_for_what_attaches_and_becomes_one_for_what_opens() {
+    let folder = folder();
+    let data_dir = folder.path().join("reviewfleet-data");
+    fs::create_dir(&data_dir).unwrap();
+    fs::write(data_dir.join(QUEUE_FILE), "").unwrap();
+    let error = Fleet::attach(config(folder.path(), "")).await.err().unwrap();
+    assert!(matches!(&error, OpenError::NoStore { .. }), "{error:?}");
+    assert_eq!(fs::metadata(data_dir.join(QUEUE_FILE)).unwrap().len(), 0, "it is left as it is");
+    assert!(!data_dir.join(LEDGER_FILE).exists());
+
+    Fleet::open(config(folder.path(), "")).await.unwrap();
+    Fleet::attach(config(folder.path(), "")).await.unwrap();
+}
+
 #[cfg(unix)]
 #[tokio::test]
 async fn the_data_folder_is_its_owners_alone() {

@@ -3,7 +3,7 @@ use metrics::counter;
 use super::{OnModelFailure, Reviewer};
 use crate::{
     Checkpoints, Complexity, DraftFinding, Micros, ModelAnswer, ModelError, ModelFailure, Note, Prompt, ReviewError,
-    ReviewedBy, SilentModel, TokenUsage, WithoutModel, model::PricedModel, parse_answer,
+    ReviewedBy, SilentModel, TokenUsage, WithoutModel, metric, model::PricedModel, parse_answer,
 };
 
 /// Under this name the model's answer is kept for later attempts.
@@ -155,12 +155,12 @@ impl Reviewer {
 /// The labels are models of the configuration and the few names here.
 fn count(model: &PricedModel, outcome: &'static str, usage: &TokenUsage) {
     let name = || model.name().to_owned();
-    counter!("reviewfleet_model_calls_total", "model" => name(), "outcome" => outcome).increment(1);
+    counter!(metric::MODEL_CALLS, "model" => name(), "outcome" => outcome).increment(1);
     for (direction, tokens) in [("input", usage.input), ("cached", usage.cached), ("output", usage.output)] {
-        counter!("reviewfleet_model_tokens_total", "model" => name(), "direction" => direction).increment(tokens);
+        counter!(metric::MODEL_TOKENS, "model" => name(), "direction" => direction).increment(tokens);
     }
     let cost_micros = model.prices().cost(usage).0;
-    counter!("reviewfleet_model_cost_micros_total", "model" => name()).increment(cost_micros);
+    counter!(metric::MODEL_COST, "model" => name()).increment(cost_micros);
 }
 
 /// The answer of an earlier attempt. One that cannot be read, of an older program say, is asked for anew.

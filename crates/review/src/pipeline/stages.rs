@@ -1,6 +1,6 @@
 use std::time::{Duration, Instant};
 
-use crate::{Micros, Stage, StageReport};
+use crate::{Micros, Stage, StageReport, metric};
 
 /// What each stage has taken so far.
 #[derive(Debug, Default)]
@@ -25,7 +25,7 @@ impl Stages {
 
     /// Reports a stage that was measured elsewhere.
     pub fn add(&mut self, stage: Stage, took: Duration, cost: Micros) {
-        metrics::histogram!("reviewfleet_review_stage_seconds", "stage" => stage.as_str()).record(took.as_secs_f64());
+        metrics::histogram!(metric::STAGE_SECONDS, "stage" => stage.as_str()).record(took.as_secs_f64());
         let took_us = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
         self.0.push(StageReport { stage, took_us, cost });
     }

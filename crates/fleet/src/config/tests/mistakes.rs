@@ -17,7 +17,7 @@ pub const MISTAKES: &[(&str, &str)] = &[
     ),
     (
         "[worker]\nconcurency = 4",
-        "workers.toml:2: worker.concurency: unknown field `concurency`, expected one of `concurrency`, `lease_secs`, `poll_interval_ms`, `drain_grace_secs`",
+        "workers.toml:2: worker.concurency: unknown field `concurency`, expected one of `concurrency`, `lease_secs`, `poll_interval_ms`, `drain_grace_secs`, `metrics_listen`",
     ),
     (
         "[api]\napi_key = \"sk-this-is-a-secret\"",
@@ -79,6 +79,10 @@ pub const MISTAKES: &[(&str, &str)] = &[
     (
         "[worker]\npoll_interval_ms = 1",
         "workers.toml:2: worker.poll_interval_ms = 1: invalid value: integer `1`, expected a whole number from 10 to 300000",
+    ),
+    (
+        "[worker]\nmetrics_listen = 9464",
+        "workers.toml:2: worker.metrics_listen = 9464: invalid type: integer `9464`, expected a string",
     ),
     (
         "[api]\nlisten = \"localhost:8080\"",

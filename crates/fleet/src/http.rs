@@ -1,12 +1,14 @@
-use std::{io, pin::pin, sync::Arc, time::Duration};
+//! The server below every process that answers HTTP: the API, and a worker that is scraped.
 
-use anyhow::Context;
-use axum::Router;
-use hyper::server::conn::http1;
-use hyper_util::{
-    rt::{TokioIo, TokioTimer},
-    service::TowerToHyperService,
+use std::{error::Error, io, net::SocketAddr, pin::pin, sync::Arc, time::Duration};
+
+use hyper::{
+    Request, Response,
+    body::{Body, Incoming},
+    server::conn::http1,
+    service::Service,
 };
+use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::{
     net::{TcpListener, TcpStream},
     sync::Semaphore,
@@ -44,20 +46,37 @@ impl Default for ConnectionLimits {
     }
 }
 
-/// Serves a router within the default [`ConnectionLimits`] until `stop`; see [`serve_within`].
-pub async fn serve(listener: TcpListener, router: Router, stop: CancellationToken) -> anyhow::Result<()> {
-    serve_within(listener, router, ConnectionLimits::default(), stop).await
+/// An address that cannot be listened on: it is in use, or none of this machine's.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot listen on {address} ({key})")]
+pub struct ListenError {
+    address: SocketAddr,
+    key: &'static str,
+    source: io::Error,
 }
 
-/// Serves a router until `stop`. Then no connection is accepted any more, requests in hand are answered within
-/// [`ConnectionLimits::drain`], and the function returns.
-pub async fn serve_within(
+/// Binds an address that the configuration names under a key.
+pub async fn listen(address: SocketAddr, key: &'static str) -> Result<TcpListener, ListenError> {
+    TcpListener::bind(address).await.map_err(|source| ListenError { address, key, source })
+}
+
+/// Serves a service until `stop`. Then no connection is accepted any more, requests in hand are answered within
+/// [`ConnectionLimits::drain`], and the function returns. Fails at once where the listener has no address.
+pub async fn serve_http<S, B>(
     listener: TcpListener,
-    router: Router,
+    service: S,
     limits: ConnectionLimits,
     stop: CancellationToken,
-) -> anyhow::Result<()> {
-    let address = listener.local_addr().context("the listener has no address")?;
+) -> io::Result<()>
+where
+    S: Service<Request<Incoming>, Response = Response<B>> + Clone + Send + 'static,
+    S::Future: Send,
+    S::Error: Into<Box<dyn Error + Send + Sync>>,
+    B: Body + Send + 'static,
+    B::Data: Send,
+    B::Error: Into<Box<dyn Error + Send + Sync>>,
+{
+    let address = listener.local_addr()?;
     tracing::info!(%address, "serving HTTP");
     let permits = Arc::new(Semaphore::new(limits.connections_max));
     let connections = TaskTracker::new();
@@ -65,9 +84,9 @@ pub async fn serve_within(
     while let Some(Ok(permit)) = stop.run_until_cancelled(permits.clone().acquire_owned()).await {
         match stop.run_until_cancelled(listener.accept()).await {
             Some(Ok((stream, _))) => {
-                let (router, stop) = (router.clone(), stop.clone());
+                let (service, stop) = (service.clone(), stop.clone());
                 connections.spawn(async move {
-                    connection(stream, router, limits, stop).await;
+                    connection(stream, service, limits, stop).await;
                     drop(permit);
                 });
             }
@@ -92,7 +111,13 @@ async fn rest_after(error: &io::Error, stop: &CancellationToken) {
     }
 }
 
-async fn connection(stream: TcpStream, router: Router, limits: ConnectionLimits, stop: CancellationToken) {
+async fn connection<S, B>(stream: TcpStream, service: S, limits: ConnectionLimits, stop: CancellationToken)
+where
+    S: Service<Request<Incoming>, Response = Response<B>>,
+    S::Error: Into<Box<dyn Error + Send + Sync>>,
+    B: Body + 'static,
+    B::Error: Into<Box<dyn Error + Send + Sync>>,
+{
     // Answers are written whole: there is nothing to wait for more of.
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, "a connection was gone before it was served");
@@ -100,7 +125,7 @@ async fn connection(stream: TcpStream, router: Router, limits: ConnectionLimits,
     }
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new()).header_read_timeout(limits.head_timeout);
-    let mut serving = pin!(http.serve_connection(TokioIo::new(stream), TowerToHyperService::new(router)));
+    let mut serving = pin!(http.serve_connection(TokioIo::new(stream), service));
     let served = tokio::select! {
         served = serving.as_mut() => Some(served),
         () = stop.cancelled() => None,
