@@ -131,9 +131,18 @@ impl AttemptError {
     /// Makes any text storable: NUL becomes `\u{FFFD}` and what is too long is cut, so that a settlement never fails on
     /// the words of a fault.
     pub fn new(attempt: u32, kind: AttemptErrorKind, message: &str) -> Self {
-        let cut = message.floor_char_boundary(Self::MESSAGE_MAX_BYTES);
-        Self { attempt, kind, message: message[..cut].replace('\0', "\u{FFFD}"), at: None }
+        Self { attempt, kind, message: storable(message), at: None }
     }
+
+    /// Its message as [`AttemptError::new`] would have made it, for one that a caller has built by hand.
+    pub fn storable_message(&self) -> String {
+        storable(&self.message)
+    }
+}
+
+fn storable(message: &str) -> String {
+    let cut = message.floor_char_boundary(AttemptError::MESSAGE_MAX_BYTES);
+    message[..cut].replace('\0', "\u{FFFD}")
 }
 
 #[cfg(test)]

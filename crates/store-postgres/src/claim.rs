@@ -1,21 +1,23 @@
 use job::LeaseToken;
 use sqlx::postgres::PgRow;
-use store::{CLAIM_MAX, Checkpoint, ClaimRequest, Claimed, LeaseRef, LeasedJob, ReapRequest, StoreError};
+use store::{
+    Checkpoint, ClaimRequest, Claimed, LeaseRef, LeasedJob, ReapRequest, StoreError, check_claim, check_reap, units,
+};
 use uuid::Uuid;
 
 use crate::{
     database::{Shared, column},
     rows::{self, JOB_COLUMNS},
-    sql, units,
+    sql,
 };
 
 pub(crate) async fn claim(shared: &Shared, request: &ClaimRequest) -> Result<Claimed, StoreError> {
-    let most = count("claim", request.max)?;
+    check_claim(request.max)?;
     let token = *request.id.as_uuid();
     let query = sqlx::query(sql::CLAIM)
         .bind(token)
         .bind(request.queues.iter().map(ToString::to_string).collect::<Vec<_>>())
-        .bind(most)
+        .bind(i32::try_from(request.max).unwrap_or(i32::MAX))
         .bind(request.worker.as_str())
         .bind(units::millis(request.lease))
         .bind(shared.max_wait_ms);
@@ -30,19 +32,15 @@ pub(crate) async fn claim(shared: &Shared, request: &ClaimRequest) -> Result<Cla
 }
 
 pub(crate) async fn reap(shared: &Shared, request: &ReapRequest) -> Result<Vec<LeasedJob>, StoreError> {
-    let most = count("reap", request.max)?;
+    check_reap(request.max)?;
     let token = *request.id.as_uuid();
-    let query =
-        sqlx::query(sql::REAP).bind(token).bind(request.worker.as_str()).bind(units::millis(request.lease)).bind(most);
+    let query = sqlx::query(sql::REAP)
+        .bind(token)
+        .bind(request.worker.as_str())
+        .bind(units::millis(request.lease))
+        .bind(i32::try_from(request.max).unwrap_or(i32::MAX));
     let row = shared.database.row("reap", query).await?;
     leased(shared, column(&row, 0)?, token).await
-}
-
-fn count(what: &str, asked: usize) -> Result<i32, StoreError> {
-    match i32::try_from(asked) {
-        Ok(count) if asked <= CLAIM_MAX => Ok(count),
-        _ => Err(StoreError::Invalid(format!("a {what} of {asked} jobs: at most {CLAIM_MAX} are allowed"))),
-    }
 }
 
 /// Reads leased jobs while the leases go to disk: no handler may start before they are there, or a crash of the server

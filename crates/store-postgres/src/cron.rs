@@ -4,7 +4,7 @@ use job::{
     Weight,
 };
 use sqlx::postgres::PgRow;
-use store::{CRON_MAX, CronEntry, CronView, Enqueued, NewJob, StoreError};
+use store::{CRON_MAX, CronEntry, CronView, Enqueued, NewJob, StoreError, units};
 use uuid::Uuid;
 
 use crate::{
@@ -12,7 +12,7 @@ use crate::{
     database::{Shared, column},
     enqueue,
     error::{corrupt, fault},
-    sql, units,
+    sql,
 };
 
 pub(crate) async fn set(shared: &Shared, entry: &CronEntry) -> Result<(), StoreError> {

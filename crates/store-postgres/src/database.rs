@@ -12,7 +12,7 @@ use store::{GroupCommit, StoreError};
 use tokio::sync::{Notify, watch};
 
 use crate::{
-    error::{fault, share, shutting_down},
+    error::{fault, shutting_down},
     sql,
 };
 
@@ -77,7 +77,7 @@ impl Shared {
             let database = of_flushes.clone();
             async move {
                 let done = database.row("wait for the disk", sqlx::query(sql::FLUSH)).await.map(drop);
-                calls.iter().map(|()| done.as_ref().map_err(share).copied()).collect()
+                calls.iter().map(|()| done.as_ref().map_err(StoreError::copied).copied()).collect()
             }
         });
         Self {

@@ -4,29 +4,19 @@ use sqlx::{
     postgres::{PgArguments, PgRow},
     query::Query,
 };
-use store::{ENQUEUE_MAX, Enqueued, NewJob, Rejection, StoreError};
+use store::{Enqueued, NewJob, RUN_AT_MAX_DAYS, Rejection, StoreError, units};
 use uuid::Uuid;
 
 use crate::{
     database::{Shared, column},
     error::corrupt,
-    sql, units,
+    sql,
 };
 
-/// A job that is to start later than this was hardly meant so, and would sit in the table for as long.
-const RUN_AT_MAX_DAYS: u32 = 365;
 /// Bytes of payloads that one statement takes: they are all in memory at once on both sides, some three times over.
 const CHUNK_MAX_BYTES: usize = 8 * 1024 * 1024;
 
 const DAY_MS: i64 = 24 * 60 * 60 * 1000;
-
-/// Refuses a request that is too large.
-pub(crate) fn check_size(jobs: usize) -> Result<(), StoreError> {
-    if jobs > ENQUEUE_MAX {
-        return Err(StoreError::Invalid(format!("{jobs} jobs in one call: at most {ENQUEUE_MAX} are allowed")));
-    }
-    Ok(())
-}
 
 /// Stores the jobs of all callers that joined.
 pub(crate) async fn enqueue(shared: &Shared, jobs: &[&NewJob]) -> Result<Vec<Enqueued>, StoreError> {

@@ -51,14 +51,3 @@ pub(crate) fn corrupt<E: std::error::Error + Send + Sync + 'static>(what: &'stat
 pub(crate) fn shutting_down(error: store::GroupCommitError) -> StoreError {
     StoreError::Unavailable { what: "a joined call", source: Box::new(error) }
 }
-
-/// One fault for each of the callers that shared a transaction.
-pub(crate) fn share(error: &StoreError) -> StoreError {
-    match error {
-        StoreError::Unavailable { what, source } if error.is_undone() => StoreError::undone(what, source.to_string()),
-        StoreError::Unavailable { what, source } => StoreError::Unavailable { what, source: source.to_string().into() },
-        StoreError::Corrupt { what, source } => StoreError::Corrupt { what, source: source.to_string().into() },
-        StoreError::Invalid(text) => StoreError::Invalid(text.clone()),
-        StoreError::Schema(text) => StoreError::Schema(text.clone()),
-    }
-}

@@ -1,12 +1,14 @@
 use job::{ConcurrencyKey, GroupName, LimitClass, QueueName};
 use sqlx::postgres::PgRow;
-use store::{ClassSettings, GroupSettings, KEYS_SHOWN_MAX, KeySettings, QueueSettings, StoreError, Throttle, WhenFull};
+use store::{
+    ClassSettings, GroupSettings, KEYS_SHOWN_MAX, KeySettings, QueueSettings, StoreError, Throttle, WhenFull, units,
+};
 
 use crate::{
     admin,
     database::{Shared, column},
     error::corrupt,
-    sql, units,
+    sql,
 };
 
 pub(crate) async fn define(

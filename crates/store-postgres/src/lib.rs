@@ -6,7 +6,6 @@
 
 mod admin;
 mod claim;
-mod codes;
 mod cron;
 mod database;
 mod enqueue;
@@ -20,7 +19,6 @@ mod renew;
 mod rows;
 mod settle;
 mod sql;
-mod units;
 mod view;
 mod wake;
 

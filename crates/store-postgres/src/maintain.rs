@@ -1,9 +1,9 @@
-use store::{Budget, Maintained, StoreError};
+use store::{Budget, Maintained, StoreError, units};
 
 use crate::{
     cron,
     database::{Shared, column},
-    sql, units,
+    sql,
 };
 
 /// Jobs that one transaction of the pass moves: it keeps claims waiting for some ten milliseconds.

@@ -1,10 +1,10 @@
 use jiff::Timestamp;
 use job::{CancelReason, ConcurrencyKey, JobId, JobKind, JobState, QueueName};
-use store::{PruneFilter, ReplayFilter, Retried, StoreError};
+use store::{PruneFilter, ReplayFilter, Retried, StoreError, codes};
 use uuid::Uuid;
 
 use crate::{
-    admin, codes,
+    admin,
     database::{Shared, column},
     sql, view,
 };

@@ -1,20 +1,18 @@
 use std::{collections::HashMap, time::Duration};
 
 use job::CancelReason;
-use store::{CHECKPOINT_MAX_BYTES, CHECKPOINTS_MAX, Checkpoint, LeaseRef, Renewal, Settled, StoreError};
+use store::{
+    CHECKPOINTS_MAX, Checkpoint, LeaseRef, Renewal, Settled, StoreError, check_checkpoint, check_leases, codes, units,
+};
 use uuid::Uuid;
 
 use crate::{
-    codes,
     database::{Shared, column},
-    settle, sql, units,
+    sql,
 };
 
-/// Most bytes of a step's name.
-const STEP_MAX_BYTES: usize = 64;
-
 pub(crate) async fn renew(shared: &Shared, leases: &[LeaseRef], extend: Duration) -> Result<Vec<Renewal>, StoreError> {
-    settle::check_size(leases.len())?;
+    check_leases(leases.len())?;
     if leases.is_empty() {
         return Ok(Vec::new());
     }
@@ -42,7 +40,7 @@ pub(crate) async fn checkpoint(
     lease: &LeaseRef,
     checkpoint: &Checkpoint,
 ) -> Result<Settled, StoreError> {
-    check(checkpoint)?;
+    check_checkpoint(checkpoint)?;
     let query = sqlx::query(sql::CHECKPOINT)
         .bind(*lease.job.as_uuid())
         .bind(*lease.token.as_uuid())
@@ -55,21 +53,4 @@ pub(crate) async fn checkpoint(
         1 => Ok(Settled::Applied),
         _ => Err(StoreError::Invalid(format!("the job has {CHECKPOINTS_MAX} checkpoints: no more are allowed"))),
     }
-}
-
-fn check(checkpoint: &Checkpoint) -> Result<(), StoreError> {
-    let Checkpoint { step, value } = checkpoint;
-    if step.is_empty() || step.len() > STEP_MAX_BYTES || step.contains('\0') {
-        let bytes = step.len();
-        return Err(StoreError::Invalid(format!(
-            "a checkpoint's step must have 1 to {STEP_MAX_BYTES} bytes without NUL, and has {bytes}"
-        )));
-    }
-    if value.len() > CHECKPOINT_MAX_BYTES {
-        let bytes = value.len();
-        return Err(StoreError::Invalid(format!(
-            "a checkpoint has {bytes} bytes: at most {CHECKPOINT_MAX_BYTES} are allowed"
-        )));
-    }
-    Ok(())
 }

@@ -3,9 +3,9 @@ use job::{
     SupersedeKey, Unique, UniqueKey, Version, VersionId, Weight,
 };
 use sqlx::postgres::PgRow;
-use store::StoreError;
+use store::{StoreError, units};
 
-use crate::{database::column, error::corrupt, units};
+use crate::{database::column, error::corrupt};
 
 /// Columns that [`job`] reads, from the first.
 pub(crate) const JOB_COLUMNS: usize = 19;

@@ -1,12 +1,11 @@
 use job::{Attempt, AttemptError, Transition};
 use sqlx::postgres::PgRow;
-use store::{SETTLE_MAX, Settled, Settlement, StoreError};
+use store::{Settled, Settlement, StoreError, codes, units};
 use uuid::Uuid;
 
 use crate::{
-    codes,
     database::{Shared, column},
-    sql, units,
+    sql,
 };
 
 /// The columns of a batch.
@@ -22,13 +21,6 @@ struct Batch {
     error_attempts: Vec<Option<i64>>,
     error_kinds: Vec<Option<i16>>,
     error_messages: Vec<Option<String>>,
-}
-
-pub(crate) fn check_size(count: usize) -> Result<(), StoreError> {
-    if count > SETTLE_MAX {
-        return Err(StoreError::Invalid(format!("{count} leases in one call: at most {SETTLE_MAX} are allowed")));
-    }
-    Ok(())
 }
 
 /// Ends the leases of all callers that joined.
@@ -93,11 +85,6 @@ impl Batch {
         self.more_crashes.push(i64::from(charged.crashes));
         self.error_attempts.push(error.map(|e| i64::from(e.attempt)));
         self.error_kinds.push(error.map(|e| codes::of_error_kind(e.kind)));
-        self.error_messages.push(error.map(storable));
+        self.error_messages.push(error.map(AttemptError::storable_message));
     }
-}
-
-/// A settlement never fails on the words of a fault: what a caller has built by hand is made storable here.
-fn storable(error: &AttemptError) -> String {
-    AttemptError::new(error.attempt, error.kind, &error.message).message
 }

@@ -1,13 +1,12 @@
 use job::{AttemptError, ConcurrencyKey, JobId, JobKind, JobState, QueueName, StateName, WorkerId};
 use sqlx::postgres::PgRow;
-use store::{JobFilter, JobPage, JobView, PAGE_MAX, QueueStats, StoreError};
+use store::{JobFilter, JobPage, JobView, PAGE_MAX, QueueStats, StoreError, codes, units};
 
 use crate::{
-    codes,
     database::{Shared, column},
     error::corrupt,
     rows::{self, JOB_COLUMNS},
-    sql, units,
+    sql,
 };
 
 /// Columns of a state, behind those of a job.

@@ -1,10 +1,9 @@
 use std::collections::HashMap;
 
 use job::{CancelReason, JobId, JobState, StateName};
-use store::StoreError;
+use store::{StoreError, codes};
 
 use crate::{
-    codes,
     json::Id,
     lanes,
     operate::{self, Found},
@@ -35,7 +34,7 @@ pub(crate) async fn ask(
     if !ids.is_empty() {
         write.became_ready();
     }
-    write.each_with(sql::CANCEL_ASK_ALL, &ids, codes::of_cancel(reason)).await?;
+    write.each_with(sql::CANCEL_ASK_ALL, &ids, i64::from(codes::of_cancel(reason))).await?;
     Ok(())
 }
 

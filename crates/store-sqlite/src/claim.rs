@@ -2,7 +2,7 @@ use std::collections::{BTreeSet, HashMap};
 
 use job::LeaseToken;
 use sqlx::{Row, sqlite::SqliteRow};
-use store::{CLAIM_MAX, ClaimRequest, Claimed, StoreError};
+use store::{ClaimRequest, Claimed, StoreError, check_claim, units};
 
 use crate::{
     json::{self, Id},
@@ -11,7 +11,6 @@ use crate::{
     queues::{QueueRow, Queues},
     sql, starved,
     throttle::{self, ThrottledKey},
-    units,
     write::Write,
 };
 
@@ -49,10 +48,7 @@ struct Taken {
 }
 
 pub(crate) async fn claim(shared: &Shared, request: &ClaimRequest) -> Result<Claimed, StoreError> {
-    if request.max > CLAIM_MAX {
-        let asked = request.max;
-        return Err(StoreError::Invalid(format!("a claim of {asked} jobs: at most {CLAIM_MAX} are allowed")));
-    }
+    check_claim(request.max)?;
     let token = LeaseToken::from(*request.id.as_uuid());
     let mut write = Write::begin(shared, "claim").await?;
     let queues = Queues::load(&mut write).await?;

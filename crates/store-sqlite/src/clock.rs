@@ -8,7 +8,7 @@ use std::{
 
 use jiff::Timestamp;
 
-use crate::units;
+use store::units;
 
 /// The store's clock: every "now" of the queue is read from it and nowhere else.
 #[derive(Debug, Clone, Default)]

@@ -3,7 +3,7 @@ use job::{
     Weight,
 };
 use sqlx::sqlite::SqliteRow;
-use store::{CRON_MAX, CronEntry, CronView, Enqueued, NewJob, StoreError};
+use store::{CRON_MAX, CronEntry, CronView, Enqueued, NewJob, StoreError, units};
 use uuid::Uuid;
 
 use crate::{
@@ -13,7 +13,7 @@ use crate::{
     queue::Shared,
     queues::{Classes, Queues},
     rows::column,
-    sql, units,
+    sql,
     write::Write,
 };
 

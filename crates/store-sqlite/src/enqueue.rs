@@ -1,21 +1,19 @@
 use std::collections::{HashMap, HashSet};
 
 use job::JobId;
-use store::{ENQUEUE_MAX, Enqueued, NewJob, Rejection, StoreError};
+use store::{Enqueued, NewJob, RUN_AT_MAX_DAYS, Rejection, StoreError, codes, units};
 
 use crate::{
-    codes, json,
+    json,
     json::Id,
     lanes::{Admission, Lane, Lanes},
     queues::{Classes, QueueRow, Queues},
     sql,
     throttle::Quotas,
-    units, versions,
+    versions,
     write::Write,
 };
 
-/// A job that is to start later than this was hardly meant so, and would sit in the file for as long.
-const RUN_AT_MAX_DAYS: u32 = 365;
 /// Bytes of payloads that one statement inserts: it is all in memory at once, some three times over.
 const BODIES_MAX_BYTES: usize = 8 * 1024 * 1024;
 
@@ -85,14 +83,6 @@ async fn store(
     let keys: Vec<_> = accepted.iter().filter_map(Accepted::supersede_key).collect();
     versions::supersede(write, &keys).await?;
     insert(write, &accepted).await
-}
-
-/// Refuses a request that is too large before it takes the write lock.
-pub(crate) fn check_size(jobs: usize) -> Result<(), StoreError> {
-    if jobs > ENQUEUE_MAX {
-        return Err(StoreError::Invalid(format!("{jobs} jobs in one call: at most {ENQUEUE_MAX} are allowed")));
-    }
-    Ok(())
 }
 
 fn check<'q>(job: &NewJob, queues: &'q Queues, classes: &Classes, now_ms: i64) -> Result<&'q QueueRow, Rejection> {

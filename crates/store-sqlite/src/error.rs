@@ -70,14 +70,3 @@ fn primary_code(error: &dyn DatabaseError) -> i32 {
 fn code(error: &dyn DatabaseError) -> i32 {
     error.code().and_then(|code| code.parse().ok()).unwrap_or(0)
 }
-
-/// One fault for each of the callers that shared a transaction.
-pub(crate) fn share(error: &StoreError) -> StoreError {
-    match error {
-        StoreError::Unavailable { what, source } if error.is_undone() => StoreError::undone(what, source.to_string()),
-        StoreError::Unavailable { what, source } => StoreError::Unavailable { what, source: source.to_string().into() },
-        StoreError::Corrupt { what, source } => StoreError::Corrupt { what, source: source.to_string().into() },
-        StoreError::Invalid(text) => StoreError::Invalid(text.clone()),
-        StoreError::Schema(text) => StoreError::Schema(text.clone()),
-    }
-}

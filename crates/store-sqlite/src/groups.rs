@@ -1,5 +1,7 @@
 use job::{GroupName, QueueName};
-use store::{ClassSettings, GroupSettings, KEYS_SHOWN_MAX, KeySettings, QueueSettings, StoreError, Throttle, WhenFull};
+use store::{
+    ClassSettings, GroupSettings, KEYS_SHOWN_MAX, KeySettings, QueueSettings, StoreError, Throttle, WhenFull, units,
+};
 
 use crate::{
     error::{corrupt, fault},
@@ -7,7 +9,7 @@ use crate::{
     queue::Shared,
     queues::Queues,
     rows::column,
-    sql, units,
+    sql,
     write::Write,
 };
 

@@ -1,10 +1,9 @@
 use std::collections::{BTreeSet, HashMap, HashSet, hash_map::Entry};
 
 use sqlx::{Row, sqlite::SqliteRow};
-use store::StoreError;
+use store::{StoreError, codes};
 
 use crate::{
-    codes,
     json::{self, Id},
     sql, throttle,
     write::Write,

@@ -1,7 +1,7 @@
 use std::sync::PoisonError;
 
 use job::LeaseToken;
-use store::{Budget, CLAIM_MAX, LeasedJob, Maintained, ReapRequest, StoreError};
+use store::{Budget, LeasedJob, Maintained, ReapRequest, StoreError, check_reap, units};
 
 use crate::{
     claim, cron,
@@ -10,7 +10,7 @@ use crate::{
     leased,
     queue::Shared,
     queues::Queues,
-    sql, throttle, units, versions,
+    sql, throttle, versions,
     write::Write,
 };
 
@@ -121,10 +121,7 @@ async fn expire(shared: &Shared, most: usize, done: &mut Maintained) -> Result<(
 }
 
 pub(crate) async fn reap(shared: &Shared, request: &ReapRequest) -> Result<Vec<LeasedJob>, StoreError> {
-    if request.max > CLAIM_MAX {
-        let asked = request.max;
-        return Err(StoreError::Invalid(format!("a reap of {asked} leases: at most {CLAIM_MAX} are allowed")));
-    }
+    check_reap(request.max)?;
     let token = LeaseToken::from(*request.id.as_uuid());
     let mut write = Write::begin(shared, "reap").await?;
     if !leased::any(&mut write, token).await? {

@@ -3,10 +3,9 @@ use std::collections::{HashMap, HashSet};
 use jiff::Timestamp;
 use job::{ConcurrencyKey, JobId, JobKind, StateName, Supersede};
 use sqlx::sqlite::SqliteRow;
-use store::{ReplayFilter, Retried, StoreError};
+use store::{ReplayFilter, Retried, StoreError, codes};
 
 use crate::{
-    codes,
     enqueue::{self, Holder},
     json::Id,
     lanes::{self, Waiting},
@@ -25,7 +24,7 @@ const COUNT_MAX: usize = 10_000;
 /// What a command needs to know of a job.
 pub(crate) struct Found {
     pub(crate) id: Id,
-    pub(crate) state: i64,
+    pub(crate) state: i16,
     pub(crate) queue: i64,
     pub(crate) key: String,
     pub(crate) unique: Option<String>,

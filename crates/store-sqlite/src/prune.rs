@@ -1,8 +1,8 @@
 use jiff::Timestamp;
 use job::{ConcurrencyKey, JobKind, StateName};
-use store::{PruneFilter, StoreError};
+use store::{PruneFilter, StoreError, codes};
 
-use crate::{codes, json::Id, queue::Shared, queues::Queues, sql, write::Write};
+use crate::{json::Id, queue::Shared, queues::Queues, sql, write::Write};
 
 /// Finished jobs that one transaction forgets.
 const BATCH_MAX: usize = 500;

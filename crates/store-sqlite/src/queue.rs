@@ -1,8 +1,7 @@
 use std::{
-    future::Future,
     path::Path,
     sync::{Arc, Mutex},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use async_trait::async_trait;
@@ -10,25 +9,17 @@ use jiff::Timestamp;
 use job::{CancelReason, CronName, GroupName, JobId, JobState, LimitClass, QueueName};
 use sqlx::SqlitePool;
 use store::{
-    Budget, Checkpoint, ClaimRequest, Claimed, CronEntry, CronView, Enqueued, GroupCommit, JobFilter, JobPage, JobView,
-    LeaseRef, LeasedJob, LimitTarget, Maintained, NewJob, PauseTarget, PruneFilter, QueueAdmin, QueueSettings,
+    Budget, Checkpoint, ClaimRequest, Claimed, CronEntry, CronView, Enqueued, JobFilter, JobPage, JobView, JoinedCalls,
+    LeaseRef, LeasedJob, LimitTarget, Maintained, Meter, NewJob, PauseTarget, PruneFilter, QueueAdmin, QueueSettings,
     QueueStats, QueueStore, ReapRequest, Renewal, ReplayFilter, Retried, Settled, Settlement, StoreError, Throttle,
-    Wakeups,
+    Wakeups, check_enqueue, check_leases, in_parts,
 };
 use tokio::sync::watch;
 
 use crate::{
-    Clock, admin, cancel, claim, cron, enqueue, error::share, file::OpenedFile, groups, maintain, open, operate, probe,
-    prune, renew, settle, stats, throttle, view, write::Write,
+    Clock, admin, cancel, claim, cron, enqueue, file::OpenedFile, groups, maintain, open, operate, probe, prune, renew,
+    settle, stats, throttle, view, write::Write,
 };
-
-const CALL_SECONDS: &str = "reviewfleet_store_call_seconds";
-/// Callers whose jobs or settlements one transaction takes.
-const JOIN_MAX: usize = 256;
-/// Callers that wait beside the transaction in flight; further ones wait to be let in.
-const WAITING_MAX: usize = 4096;
-/// A call with more jobs or settlements than this gains nothing by joining others, and has a transaction of its own.
-const JOIN_ITEMS_MAX: usize = 128;
 
 /// How to open a queue.
 #[derive(Debug, Clone)]
@@ -51,8 +42,9 @@ impl Default for Options {
 #[derive(Debug, Clone)]
 pub struct SqliteQueue {
     shared: Arc<Shared>,
-    enqueues: GroupCommit<Vec<NewJob>, Result<Vec<Enqueued>, StoreError>>,
-    settlements: GroupCommit<Vec<Settlement>, Result<Vec<Settled>, StoreError>>,
+    enqueues: JoinedCalls<NewJob, Enqueued>,
+    settlements: JoinedCalls<Settlement, Settled>,
+    meter: Meter,
 }
 
 /// What all operations use.
@@ -88,19 +80,19 @@ impl SqliteQueue {
     /// Fails with [`StoreError::Schema`] when the file is no queue of this program or a newer one's, and with
     /// [`StoreError::Unavailable`] when it cannot be read or written.
     pub async fn open(path: impl AsRef<Path>, options: Options) -> Result<Self, StoreError> {
-        describe_metrics();
         let (writer, readers, file) = open::open(path.as_ref(), options.busy_timeout).await?;
         let shared = Arc::new(Shared::new(writer, readers, file, options.clock, options.max_wait));
         let (for_enqueues, for_settlements) = (shared.clone(), shared.clone());
         Ok(Self {
             shared,
-            enqueues: GroupCommit::start(JOIN_MAX, WAITING_MAX, move |calls| {
+            meter: Meter::new("sqlite"),
+            enqueues: JoinedCalls::start(move |calls: Vec<Vec<_>>| {
                 let shared = for_enqueues.clone();
-                async move { joined(&calls, enqueue_all(&shared, &calls).await) }
+                async move { in_parts(&calls, enqueue_all(&shared, &calls).await) }
             }),
-            settlements: GroupCommit::start(JOIN_MAX, WAITING_MAX, move |calls| {
+            settlements: JoinedCalls::start(move |calls: Vec<Vec<_>>| {
                 let shared = for_settlements.clone();
-                async move { joined(&calls, settle_all(&shared, &calls).await) }
+                async move { in_parts(&calls, settle_all(&shared, &calls).await) }
             }),
         })
     }
@@ -128,143 +120,95 @@ async fn settle_all(shared: &Shared, calls: &[Vec<Settlement>]) -> Result<Vec<Se
     Ok(answers)
 }
 
-/// Gives each call its own part of the answers, or its own copy of the fault.
-fn joined<I, O>(calls: &[Vec<I>], answers: Result<Vec<O>, StoreError>) -> Vec<Result<Vec<O>, StoreError>> {
-    match answers {
-        Ok(answers) => {
-            let mut answers = answers.into_iter();
-            calls.iter().map(|call| Ok(answers.by_ref().take(call.len()).collect())).collect()
-        }
-        Err(fault) => calls.iter().map(|_| Err(share(&fault))).collect(),
-    }
-}
-
-fn shutting_down(error: store::GroupCommitError) -> StoreError {
-    StoreError::Unavailable { what: "a joined transaction", source: Box::new(error) }
-}
-
-/// Says in `/metrics` what the metric of this crate means.
-fn describe_metrics() {
-    metrics::describe_histogram!(CALL_SECONDS, metrics::Unit::Seconds, "Time of a call to the queue's store, by call.");
-}
-
-/// Measures a call to the store.
-async fn timed<T>(call: &'static str, work: impl Future<Output = T>) -> T {
-    let start = Instant::now();
-    let done = work.await;
-    metrics::histogram!(CALL_SECONDS, "backend" => "sqlite", "call" => call).record(start.elapsed().as_secs_f64());
-    done
-}
-
 #[async_trait]
 impl QueueStore for SqliteQueue {
     async fn enqueue(&self, jobs: &[NewJob]) -> Result<Vec<Enqueued>, StoreError> {
-        enqueue::check_size(jobs.len())?;
-        if jobs.is_empty() {
-            return Ok(Vec::new());
-        }
-        let calls = jobs.to_vec();
-        timed("enqueue", async {
-            if calls.len() > JOIN_ITEMS_MAX {
-                return enqueue_all(&self.shared, &[calls]).await;
-            }
-            self.enqueues.submit(calls).await.map_err(shutting_down)?
-        })
-        .await
+        check_enqueue(jobs.len())?;
+        self.meter.time("enqueue", self.enqueues.submit(jobs)).await
     }
 
     async fn claim(&self, request: &ClaimRequest) -> Result<Claimed, StoreError> {
-        timed("claim", claim::claim(&self.shared, request)).await
+        self.meter.time("claim", claim::claim(&self.shared, request)).await
     }
 
     async fn renew(&self, leases: &[LeaseRef], extend: Duration) -> Result<Vec<Renewal>, StoreError> {
-        timed("renew", renew::renew(&self.shared, leases, extend)).await
+        self.meter.time("renew", renew::renew(&self.shared, leases, extend)).await
     }
 
     async fn settle(&self, batch: &[Settlement]) -> Result<Vec<Settled>, StoreError> {
-        settle::check_size(batch.len())?;
-        if batch.is_empty() {
-            return Ok(Vec::new());
-        }
-        let calls = batch.to_vec();
-        timed("settle", async {
-            if calls.len() > JOIN_ITEMS_MAX {
-                return settle_all(&self.shared, &[calls]).await;
-            }
-            self.settlements.submit(calls).await.map_err(shutting_down)?
-        })
-        .await
+        check_leases(batch.len())?;
+        self.meter.time("settle", self.settlements.submit(batch)).await
     }
 
     async fn checkpoint(&self, lease: &LeaseRef, checkpoint: &Checkpoint) -> Result<Settled, StoreError> {
-        timed("checkpoint", renew::checkpoint(&self.shared, lease, checkpoint)).await
+        self.meter.time("checkpoint", renew::checkpoint(&self.shared, lease, checkpoint)).await
     }
 
     async fn reap(&self, request: &ReapRequest) -> Result<Vec<LeasedJob>, StoreError> {
-        timed("reap", maintain::reap(&self.shared, request)).await
+        self.meter.time("reap", maintain::reap(&self.shared, request)).await
     }
 
     async fn maintain(&self, budget: &Budget) -> Result<Maintained, StoreError> {
-        timed("maintain", maintain::maintain(&self.shared, budget)).await
+        self.meter.time("maintain", maintain::maintain(&self.shared, budget)).await
     }
 
     async fn stats(&self) -> Result<Vec<QueueStats>, StoreError> {
-        timed("stats", stats::stats(&self.shared)).await
+        self.meter.time("stats", stats::stats(&self.shared)).await
     }
 
     async fn probe(&self) -> Result<(), StoreError> {
-        timed("probe", probe::probe(&self.shared)).await
+        self.meter.time("probe", probe::probe(&self.shared)).await
     }
 }
 
 #[async_trait]
 impl QueueAdmin for SqliteQueue {
     async fn define_queue(&self, queue: &QueueName, limit: Option<u32>) -> Result<(), StoreError> {
-        timed("define_queue", admin::define_queue(&self.shared, queue, limit)).await
+        self.meter.time("define_queue", admin::define_queue(&self.shared, queue, limit)).await
     }
 
     async fn configure_limit(&self, target: &LimitTarget, limit: Option<u32>) -> Result<(), StoreError> {
-        timed("configure_limit", admin::configure_limit(&self.shared, target, limit)).await
+        self.meter.time("configure_limit", admin::configure_limit(&self.shared, target, limit)).await
     }
 
     async fn get(&self, id: JobId) -> Result<Option<JobView>, StoreError> {
-        timed("get", view::get(&self.shared, id)).await
+        self.meter.time("get", view::get(&self.shared, id)).await
     }
 
     async fn list(&self, filter: &JobFilter) -> Result<JobPage, StoreError> {
-        timed("list", view::list(&self.shared, filter)).await
+        self.meter.time("list", view::list(&self.shared, filter)).await
     }
 
     async fn cancel(&self, id: JobId, reason: CancelReason) -> Result<Option<JobState>, StoreError> {
-        timed("cancel", cancel::cancel(&self.shared, id, reason)).await
+        self.meter.time("cancel", cancel::cancel(&self.shared, id, reason)).await
     }
 
     async fn retry(&self, id: JobId) -> Result<Retried, StoreError> {
-        timed("retry", operate::retry(&self.shared, id)).await
+        self.meter.time("retry", operate::retry(&self.shared, id)).await
     }
 
     async fn replay(&self, filter: &ReplayFilter) -> Result<(usize, bool), StoreError> {
-        timed("replay", operate::replay(&self.shared, filter)).await
+        self.meter.time("replay", operate::replay(&self.shared, filter)).await
     }
 
     async fn pause(&self, target: &PauseTarget) -> Result<(), StoreError> {
-        timed("pause", admin::pause(&self.shared, target)).await
+        self.meter.time("pause", admin::pause(&self.shared, target)).await
     }
 
     async fn resume(&self, target: &PauseTarget) -> Result<(), StoreError> {
-        timed("resume", admin::resume(&self.shared, target)).await
+        self.meter.time("resume", admin::resume(&self.shared, target)).await
     }
 
     async fn set_limit(&self, target: &LimitTarget, limit: Option<u32>) -> Result<(), StoreError> {
-        timed("set_limit", admin::set_limit(&self.shared, target, limit)).await
+        self.meter.time("set_limit", admin::set_limit(&self.shared, target, limit)).await
     }
 
     async fn prune(&self, before: Timestamp, max: usize) -> Result<usize, StoreError> {
-        timed("prune", prune::prune(&self.shared, before, max)).await
+        self.meter.time("prune", prune::prune(&self.shared, before, max)).await
     }
 
     async fn prune_matching(&self, filter: &PruneFilter) -> Result<(usize, bool), StoreError> {
-        timed("prune_matching", prune::matching(&self.shared, filter)).await
+        self.meter.time("prune_matching", prune::matching(&self.shared, filter)).await
     }
 
     async fn set_throttle(
@@ -273,7 +217,7 @@ impl QueueAdmin for SqliteQueue {
         class: &LimitClass,
         throttle: Option<Throttle>,
     ) -> Result<(), StoreError> {
-        timed("set_throttle", throttle::set(&self.shared, queue, class, throttle)).await
+        self.meter.time("set_throttle", throttle::set(&self.shared, queue, class, throttle)).await
     }
 
     async fn define_group(
@@ -282,23 +226,23 @@ impl QueueAdmin for SqliteQueue {
         queues: &[QueueName],
         limit: Option<u32>,
     ) -> Result<(), StoreError> {
-        timed("define_group", groups::define(&self.shared, group, queues, limit)).await
+        self.meter.time("define_group", groups::define(&self.shared, group, queues, limit)).await
     }
 
     async fn set_cron(&self, entry: &CronEntry) -> Result<(), StoreError> {
-        timed("set_cron", cron::set(&self.shared, entry)).await
+        self.meter.time("set_cron", cron::set(&self.shared, entry)).await
     }
 
     async fn remove_cron(&self, name: &CronName) -> Result<bool, StoreError> {
-        timed("remove_cron", cron::remove(&self.shared, name)).await
+        self.meter.time("remove_cron", cron::remove(&self.shared, name)).await
     }
 
     async fn list_cron(&self) -> Result<Vec<CronView>, StoreError> {
-        timed("list_cron", cron::list(&self.shared)).await
+        self.meter.time("list_cron", cron::list(&self.shared)).await
     }
 
     async fn settings(&self, queue: &QueueName) -> Result<QueueSettings, StoreError> {
-        timed("settings", groups::settings(&self.shared, queue)).await
+        self.meter.time("settings", groups::settings(&self.shared, queue)).await
     }
 }
 

@@ -1,21 +1,19 @@
 use std::{collections::HashMap, time::Duration};
 
 use job::CancelReason;
-use store::{CHECKPOINT_MAX_BYTES, CHECKPOINTS_MAX, Checkpoint, LeaseRef, Renewal, Settled, StoreError};
+use store::{
+    CHECKPOINTS_MAX, Checkpoint, LeaseRef, Renewal, Settled, StoreError, check_checkpoint, check_leases, codes, units,
+};
 
 use crate::{
-    codes,
     json::{self, Id},
     queue::Shared,
-    settle, sql, units,
+    sql,
     write::Write,
 };
 
-/// Most bytes of a step's name.
-const STEP_MAX_BYTES: usize = 64;
-
 pub(crate) async fn renew(shared: &Shared, leases: &[LeaseRef], extend: Duration) -> Result<Vec<Renewal>, StoreError> {
-    settle::check_size(leases.len())?;
+    check_leases(leases.len())?;
     if leases.is_empty() {
         return Ok(Vec::new());
     }
@@ -23,7 +21,7 @@ pub(crate) async fn renew(shared: &Shared, leases: &[LeaseRef], extend: Duration
     let mut write = Write::begin(shared, "renew").await?;
     let until = write.now_ms.saturating_add(units::millis(extend));
     let fault = write.fault();
-    let rows: Vec<(Id, Id, Option<i64>)> = sqlx::query_as(sql::RENEW)
+    let rows: Vec<(Id, Id, Option<i16>)> = sqlx::query_as(sql::RENEW)
         .bind(json::array(&asked)?)
         .bind(until)
         .fetch_all(write.connection())
@@ -47,7 +45,7 @@ pub(crate) async fn checkpoint(
     lease: &LeaseRef,
     checkpoint: &Checkpoint,
 ) -> Result<Settled, StoreError> {
-    check(checkpoint)?;
+    check_checkpoint(checkpoint)?;
     let (job, token) = (Id(*lease.job.as_uuid()), Id(*lease.token.as_uuid()));
     let mut write = Write::begin(shared, "checkpoint").await?;
     let fault = write.fault();
@@ -74,21 +72,4 @@ pub(crate) async fn checkpoint(
         .map_err(&fault)?;
     write.commit().await?;
     Ok(Settled::Applied)
-}
-
-fn check(checkpoint: &Checkpoint) -> Result<(), StoreError> {
-    let Checkpoint { step, value } = checkpoint;
-    if step.is_empty() || step.len() > STEP_MAX_BYTES || step.contains('\0') {
-        let bytes = step.len();
-        return Err(StoreError::Invalid(format!(
-            "a checkpoint's step must have 1 to {STEP_MAX_BYTES} bytes without NUL, and has {bytes}"
-        )));
-    }
-    if value.len() > CHECKPOINT_MAX_BYTES {
-        let bytes = value.len();
-        return Err(StoreError::Invalid(format!(
-            "a checkpoint has {bytes} bytes: at most {CHECKPOINT_MAX_BYTES} are allowed"
-        )));
-    }
-    Ok(())
 }

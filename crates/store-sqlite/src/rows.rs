@@ -3,12 +3,11 @@ use job::{
     SupersedeKey, Unique, UniqueKey, Version, VersionId, Weight,
 };
 use sqlx::{Row, sqlite::SqliteRow};
-use store::StoreError;
+use store::{StoreError, units};
 
 use crate::{
     error::{corrupt, fault},
     json::Id,
-    units,
 };
 
 /// Columns that [`job`] reads, from the first.

@@ -1,13 +1,12 @@
 use std::collections::HashMap;
 
-use job::{Attempt, AttemptError, CancelReason, Transition};
+use job::{Attempt, CancelReason, Transition};
 use sqlx::{Row, sqlite::SqliteRow};
-use store::{LeaseRef, SETTLE_MAX, Settled, Settlement, StoreError};
+use store::{LeaseRef, Settled, Settlement, StoreError, codes, units};
 
 use crate::{
-    codes,
     json::{self, Id},
-    lanes, sql, units,
+    lanes, sql,
     write::Write,
 };
 
@@ -34,9 +33,9 @@ struct Live {
 /// All that the settlements of a batch change, gathered so that each kind of change is one statement.
 #[derive(Default)]
 struct Effects {
-    finished: Vec<(Id, i64, Option<i64>, u32, u32)>,
-    given_back: Vec<(Id, i64, Option<i64>, u32, u32)>,
-    errors: Vec<(Id, u32, i64, String)>,
+    finished: Vec<(Id, i16, Option<i16>, u32, u32)>,
+    given_back: Vec<(Id, i16, Option<i64>, u32, u32)>,
+    errors: Vec<(Id, u32, i16, String)>,
     unique_end: Vec<(i64, String, Id, i64)>,
     unique_free: Vec<(i64, String, Id)>,
     done_with_checkpoints: Vec<Id>,
@@ -44,13 +43,6 @@ struct Effects {
     freed: HashMap<(i64, String), usize>,
     /// Supersede keys whose leased job has ended.
     freed_versions: Vec<(i64, String)>,
-}
-
-pub(crate) fn check_size(count: usize) -> Result<(), StoreError> {
-    if count > SETTLE_MAX {
-        return Err(StoreError::Invalid(format!("{count} leases in one call: at most {SETTLE_MAX} are allowed")));
-    }
-    Ok(())
 }
 
 /// Ends the leases of all callers of a transaction.
@@ -89,7 +81,7 @@ async fn read_standing(write: &mut Write<'_>, batch: &[&Settlement]) -> Result<H
 }
 
 fn read_live(row: &SqliteRow, write: &Write<'_>) -> Result<Option<Live>, StoreError> {
-    let read = || -> Result<Option<(Live, Option<i64>)>, sqlx::Error> {
+    let read = || -> Result<Option<(Live, Option<i16>)>, sqlx::Error> {
         let Some(token) = row.try_get(4)? else { return Ok(None) };
         let (unique_key, unique_ms): (Option<String>, Option<i64>) = (row.try_get(10)?, row.try_get(11)?);
         let live = Live {
@@ -112,7 +104,7 @@ impl Effects {
         *self.freed.entry((live.queue, live.key.clone())).or_default() += 1;
         self.freed_versions.extend(live.supersede_key.map(|key| (live.queue, key)));
         if let Transition::Retry { error, .. } | Transition::Bury { error, .. } = transition {
-            self.errors.push((id, error.attempt, codes::of_error_kind(error.kind), storable(error)));
+            self.errors.push((id, error.attempt, codes::of_error_kind(error.kind), error.storable_message()));
         }
         let after = transition.charge(live.attempt);
         let (attempt, crashes) = (after.number, after.crashes);
@@ -181,9 +173,4 @@ async fn was_full(write: &mut Write<'_>, freed: &HashMap<(i64, String), usize>) 
     let total = i64::try_from(of_queue.values().sum::<usize>()).unwrap_or(i64::MAX);
     let (rows, fault) = (json::array(&of_queue.into_iter().collect::<Vec<_>>())?, write.fault());
     sqlx::query_scalar(sql::WAS_FULL).bind(rows).bind(total).fetch_one(write.connection()).await.map_err(fault)
-}
-
-/// A settlement never fails on the words of a fault: what a caller has built by hand is made storable here.
-fn storable(error: &AttemptError) -> String {
-    AttemptError::new(error.attempt, error.kind, &error.message).message
 }

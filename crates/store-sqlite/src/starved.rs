@@ -1,9 +1,9 @@
-use store::{ClaimRequest, StoreError};
+use store::{ClaimRequest, StoreError, units};
 
 use crate::{
     claim::{self, Candidate, Start},
     queues::QueueRow,
-    sql, units,
+    sql,
     write::Write,
 };
 

@@ -1,12 +1,12 @@
 use job::QueueName;
 use sqlx::sqlite::SqliteRow;
-use store::{QueueStats, StoreError};
+use store::{QueueStats, StoreError, units};
 
 use crate::{
     error::{corrupt, fault},
     queue::Shared,
     rows::column,
-    sql, units,
+    sql,
 };
 
 pub(crate) async fn stats(shared: &Shared) -> Result<Vec<QueueStats>, StoreError> {

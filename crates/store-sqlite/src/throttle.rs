@@ -2,13 +2,13 @@ use std::collections::{BTreeSet, HashMap};
 
 use job::{LimitClass, QueueName};
 use sqlx::Row;
-use store::{NewJob, Rejection, StoreError, Throttle, WhenFull};
+use store::{NewJob, Rejection, StoreError, Throttle, WhenFull, units};
 
 use crate::{
     admin, lanes,
     queue::Shared,
     queues::{Classes, Queues},
-    sql, units,
+    sql,
     write::Write,
 };
 

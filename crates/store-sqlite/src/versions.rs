@@ -2,9 +2,9 @@ use std::collections::HashMap;
 
 use job::{CancelReason, JobId, Supersede, Version, VersionId};
 use sqlx::Row;
-use store::{StoreError, VERSIONS_KEPT};
+use store::{StoreError, VERSIONS_KEPT, codes, units};
 
-use crate::{cancel, codes, error::corrupt, json::Id, operate::Found, sql, units, write::Write};
+use crate::{cancel, error::corrupt, json::Id, operate::Found, sql, write::Write};
 
 /// What is known of a supersede key: its newest version and that one's job.
 pub(crate) struct Newest {

@@ -3,16 +3,15 @@ use std::collections::HashMap;
 use jiff::Timestamp;
 use job::{AttemptError, ConcurrencyKey, JobId, JobKind, JobState, QueueName, StateName, WorkerId};
 use sqlx::{SqliteConnection, sqlite::SqliteRow};
-use store::{JobFilter, JobPage, JobView, PAGE_MAX, StoreError};
+use store::{JobFilter, JobPage, JobView, PAGE_MAX, StoreError, codes, units};
 use uuid::Uuid;
 
 use crate::{
-    codes,
     error::{corrupt, fault},
     json::{self, Id},
     queue::Shared,
     rows::{self, JOB_COLUMNS, column},
-    sql, units,
+    sql,
 };
 
 pub(crate) async fn get(shared: &Shared, id: JobId) -> Result<Option<JobView>, StoreError> {
@@ -71,7 +70,7 @@ fn view(row: &SqliteRow) -> Result<JobView, StoreError> {
 
 fn state(row: &SqliteRow) -> Result<JobState, StoreError> {
     let time = |offset| column(row, JOB_COLUMNS + offset).and_then(units::timestamp);
-    let reason: Option<i64> = column(row, JOB_COLUMNS + 6)?;
+    let reason: Option<i16> = column(row, JOB_COLUMNS + 6)?;
     Ok(match codes::state(column(row, JOB_COLUMNS)?)? {
         StateName::Scheduled => JobState::Scheduled { run_at: time(1)? },
         StateName::Ready => JobState::Ready { since: time(2)? },
@@ -92,7 +91,7 @@ fn state(row: &SqliteRow) -> Result<JobState, StoreError> {
 async fn add_details(read: &mut SqliteConnection, views: &mut [JobView]) -> Result<(), StoreError> {
     let ids: Vec<_> = views.iter().map(|view| Id(*view.job.id.as_uuid())).collect();
     let text = json::array(&ids)?;
-    let errors: Vec<(Id, u32, i64, String, i64)> =
+    let errors: Vec<(Id, u32, i16, String, i64)> =
         sqlx::query_as(sql::ERRORS_OF).bind(&text).fetch_all(&mut *read).await.map_err(fault("errors of jobs"))?;
     let steps: Vec<(Id, String)> =
         sqlx::query_as(sql::STEPS_OF).bind(&text).fetch_all(read).await.map_err(fault("checkpoints of jobs"))?;

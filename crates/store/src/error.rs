@@ -41,6 +41,18 @@ impl StoreError {
         Self::Unavailable { what, source: Box::new(Undone(source.into())) }
     }
 
+    /// The same fault, for another of the callers that shared a transaction.
+    #[must_use]
+    pub fn copied(&self) -> Self {
+        match self {
+            Self::Unavailable { what, source } if self.is_undone() => Self::undone(what, source.to_string()),
+            Self::Unavailable { what, source } => Self::Unavailable { what, source: source.to_string().into() },
+            Self::Corrupt { what, source } => Self::Corrupt { what, source: source.to_string().into() },
+            Self::Invalid(text) => Self::Invalid(text.clone()),
+            Self::Schema(text) => Self::Schema(text.clone()),
+        }
+    }
+
     /// Whether the call has surely changed nothing, so that nobody need ask what became of it. `false`: it is not known.
     pub fn is_undone(&self) -> bool {
         match self {

@@ -13,6 +13,10 @@ use crate::{LeaseRef, LeasedJob, QueueAdmin, QueueStats, Renewal, Settled, Settl
 pub const ENQUEUE_MAX: usize = 10_000;
 /// Most jobs one claim answers.
 pub const CLAIM_MAX: usize = 1_000;
+/// Most bytes of a checkpoint's step.
+pub const STEP_MAX_BYTES: usize = 64;
+/// A job that is to start later than this was hardly meant so, and would sit in the table for as long.
+pub const RUN_AT_MAX_DAYS: u32 = 365;
 /// Most settlements or renewals one call takes.
 pub const SETTLE_MAX: usize = 10_000;
 /// Most bytes of one checkpoint's value.

@@ -1,26 +1,26 @@
-//! Between the units of the seam and the columns' milliseconds.
+//! Between the units of the seam and the milliseconds of a backend's columns.
 
 use std::time::Duration;
 
+use crate::StoreError;
 use jiff::Timestamp;
-use store::StoreError;
 
 /// Whole milliseconds; what does not fit, some 292 million years, is cut.
-pub(crate) fn millis(duration: Duration) -> i64 {
+pub fn millis(duration: Duration) -> i64 {
     i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
 }
 
 /// The duration behind a column; a negative one is no duration and reads as zero.
-pub(crate) fn duration(millis: i64) -> Duration {
+pub fn duration(millis: i64) -> Duration {
     Duration::from_millis(u64::try_from(millis).unwrap_or(0))
 }
 
 /// The time behind a column.
-pub(crate) fn timestamp(millis: i64) -> Result<Timestamp, StoreError> {
+pub fn timestamp(millis: i64) -> Result<Timestamp, StoreError> {
     Timestamp::from_millisecond(millis).map_err(|e| StoreError::Corrupt { what: "a time", source: Box::new(e) })
 }
 
 /// A count or limit that is never negative and fits by the schema's own bounds.
-pub(crate) fn small(count: i64) -> u32 {
+pub fn small(count: i64) -> u32 {
     u32::try_from(count.max(0)).unwrap_or(u32::MAX)
 }

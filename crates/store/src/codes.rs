@@ -1,17 +1,25 @@
-//! The numbers that stand in the columns for the values of the domain.
+//! The numbers that stand in a backend's columns for the values of the domain, the same in each.
 
+use crate::StoreError;
 use job::{AttemptErrorKind, BuryReason, CancelReason, StateName};
-use store::StoreError;
 
-pub(crate) const SCHEDULED: i64 = 0;
-pub(crate) const READY: i64 = 2;
-pub(crate) const PARKED: i64 = 3;
-pub(crate) const LEASED: i64 = 1;
-pub(crate) const COMPLETED: i64 = 4;
-pub(crate) const DEAD: i64 = 5;
-pub(crate) const CANCELLED: i64 = 6;
+/// [`StateName::Scheduled`].
+pub const SCHEDULED: i16 = 0;
+/// [`StateName::Ready`].
+pub const READY: i16 = 2;
+/// [`StateName::Parked`].
+pub const PARKED: i16 = 3;
+/// [`StateName::Leased`].
+pub const LEASED: i16 = 1;
+/// [`StateName::Completed`].
+pub const COMPLETED: i16 = 4;
+/// [`StateName::Dead`].
+pub const DEAD: i16 = 5;
+/// [`StateName::Cancelled`].
+pub const CANCELLED: i16 = 6;
 
-pub(crate) const fn of_state(state: StateName) -> i64 {
+/// The code of a state.
+pub const fn of_state(state: StateName) -> i16 {
     match state {
         StateName::Scheduled => SCHEDULED,
         StateName::Ready => READY,
@@ -23,18 +31,21 @@ pub(crate) const fn of_state(state: StateName) -> i64 {
     }
 }
 
-pub(crate) fn state(code: i64) -> Result<StateName, StoreError> {
+/// The state of a code; [`StoreError::Corrupt`] for one that is not known, as for the other codes.
+pub fn state(code: i16) -> Result<StateName, StoreError> {
     StateName::ALL.into_iter().find(|s| of_state(*s) == code).ok_or_else(|| unknown("a state", code))
 }
 
-pub(crate) const fn of_cancel(reason: CancelReason) -> i64 {
+/// The code of a reason to cancel.
+pub const fn of_cancel(reason: CancelReason) -> i16 {
     match reason {
         CancelReason::Requested => 1,
         CancelReason::Superseded => 2,
     }
 }
 
-pub(crate) fn cancel(code: i64) -> Result<CancelReason, StoreError> {
+/// The reason to cancel of a code.
+pub fn cancel(code: i16) -> Result<CancelReason, StoreError> {
     match code {
         1 => Ok(CancelReason::Requested),
         2 => Ok(CancelReason::Superseded),
@@ -42,7 +53,8 @@ pub(crate) fn cancel(code: i64) -> Result<CancelReason, StoreError> {
     }
 }
 
-pub(crate) const fn of_bury(reason: BuryReason) -> i64 {
+/// The code of why a job is dead.
+pub const fn of_bury(reason: BuryReason) -> i16 {
     match reason {
         BuryReason::Permanent => 1,
         BuryReason::AttemptsExhausted => 2,
@@ -50,7 +62,8 @@ pub(crate) const fn of_bury(reason: BuryReason) -> i64 {
     }
 }
 
-pub(crate) fn bury(code: i64) -> Result<BuryReason, StoreError> {
+/// Why a job is dead, of a code.
+pub fn bury(code: i16) -> Result<BuryReason, StoreError> {
     match code {
         1 => Ok(BuryReason::Permanent),
         2 => Ok(BuryReason::AttemptsExhausted),
@@ -59,7 +72,8 @@ pub(crate) fn bury(code: i64) -> Result<BuryReason, StoreError> {
     }
 }
 
-pub(crate) const fn of_error_kind(kind: AttemptErrorKind) -> i64 {
+/// The code of a kind of error.
+pub const fn of_error_kind(kind: AttemptErrorKind) -> i16 {
     match kind {
         AttemptErrorKind::Transient => 1,
         AttemptErrorKind::TimedOut => 2,
@@ -68,7 +82,8 @@ pub(crate) const fn of_error_kind(kind: AttemptErrorKind) -> i64 {
     }
 }
 
-pub(crate) fn error_kind(code: i64) -> Result<AttemptErrorKind, StoreError> {
+/// The kind of error of a code.
+pub fn error_kind(code: i16) -> Result<AttemptErrorKind, StoreError> {
     match code {
         1 => Ok(AttemptErrorKind::Transient),
         2 => Ok(AttemptErrorKind::TimedOut),
@@ -78,6 +93,6 @@ pub(crate) fn error_kind(code: i64) -> Result<AttemptErrorKind, StoreError> {
     }
 }
 
-fn unknown(what: &'static str, code: i64) -> StoreError {
+fn unknown(what: &'static str, code: i16) -> StoreError {
     StoreError::Corrupt { what, source: format!("the code {code} is not known").into() }
 }
