@@ -76,6 +76,8 @@ macro_rules! conformance {
                 a_released_job_starts_after_one_of_higher_priority_that_was_parked,
                 a_released_job_starts_before_the_later_ones_of_its_key,
                 every_tenth_start_goes_to_a_key_that_has_waited_too_long,
+                a_key_that_has_waited_too_long_keeps_its_limit,
+                the_time_that_a_key_was_full_is_no_starvation,
                 a_paused_key_does_not_wait,
                 queues_are_asked_in_the_order_of_the_claim,
             ]

@@ -166,6 +166,26 @@ pub async fn a_paused_key_does_not_wait(bed: Bed) {
     assert!(!bed.start(20).await.contains(&rested));
 }
 
+pub async fn a_key_that_has_waited_too_long_keeps_its_limit(bed: Bed) {
+    let low = bed.put_all((0..2).map(|_| Bed::ranked("low", 0)).collect()).await;
+    assert_eq!(bed.start(1).await, low[..1]);
+    bed.store.set_limit(&LimitTarget::Class(Bed::queue(), Bed::class()), Some(1)).await.unwrap();
+    bed.put_all((0..40).map(|_| NewJob { priority: Priority(9), ..Bed::job() }).collect()).await;
+    bed.advance(Duration::from_secs(301)).await;
+    assert!(!bed.start(30).await.contains(&low[1]));
+}
+
+pub async fn the_time_that_a_key_was_full_is_no_starvation(bed: Bed) {
+    bed.store.set_limit(&LimitTarget::Class(Bed::queue(), Bed::class()), Some(1)).await.unwrap();
+    let low = bed.put_all((0..2).map(|_| Bed::ranked("low", 0)).collect()).await;
+    let running = bed.claim_one().await;
+    bed.put_all((0..40).map(|_| NewJob { priority: Priority(9), ..Bed::job() }).collect()).await;
+    bed.advance(Duration::from_secs(301)).await;
+    bed.complete(vec![running]).await;
+    // The others have waited as long, and are served first anyway.
+    assert!(!bed.start(20).await.contains(&low[1]));
+}
+
 pub async fn queues_are_asked_in_the_order_of_the_claim(bed: Bed) {
     let other = QueueName::new("index").unwrap();
     bed.store.define_queue(&other, None).await.unwrap();
