@@ -33,8 +33,8 @@ impl Harness for CrashingHarness {
 }
 
 async fn bed() -> Bed {
-    // Commits that nobody waits for are written as late as Postgres allows.
-    let server = Server::start(&["wal_writer_delay=10s", "wal_writer_flush_after=0"]);
+    // Commits that nobody waits for are written as late as Postgres allows, and by its own settings nobody waits for any.
+    let server = Server::start(&["wal_writer_delay=10s", "wal_writer_flush_after=0", "synchronous_commit=off"]);
     let database = Database::fresh(&server.url).await;
     Bed::new(CrashingHarness { server, database }).await
 }
