@@ -1,3 +1,5 @@
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use job::JobId;
 use postgres::{Address, Database, Fault, Index, Schema, Step};
@@ -45,6 +47,13 @@ impl PostgresLedger {
     pub async fn open(address: &Address, database: Database) -> Result<Self, LedgerError> {
         SCHEMA.migrate(address).await.map_err(fault("open it"))?;
         Ok(Self { database })
+    }
+
+    /// The same, for callers who know the trait alone.
+    // Compiled here, once and optimized: what makes a `dyn` trait of a type compiles all of its operations.
+    #[inline(never)]
+    pub fn shared(self) -> Arc<dyn Ledger> {
+        Arc::new(self)
     }
 
     /// Ends the connections, once the calls in flight are answered. Dropping the ledger does the same in the background.

@@ -1,5 +1,6 @@
 use std::{
     path::PathBuf,
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -75,6 +76,13 @@ impl SqliteLedger {
         schema::migrate(&writer, &options.path).await?;
         let readers = pool().max_connections(READERS_MAX).connect_lazy_with(connect.read_only(true));
         Ok(Self { writer, readers })
+    }
+
+    /// The same, for callers who know the trait alone.
+    // Compiled here, once and optimized: what makes a `dyn` trait of a type compiles all of its operations.
+    #[inline(never)]
+    pub fn shared(self) -> Arc<dyn Ledger> {
+        Arc::new(self)
     }
 
     /// Ends the connections, once the calls in flight are answered. Dropping the ledger does the same in the background.

@@ -5,9 +5,9 @@ use jiff::Timestamp;
 use job::{CancelReason, CronName, GroupName, JobId, JobState, LimitClass, QueueName};
 use store::{
     Budget, Checkpoint, ClaimRequest, Claimed, CronEntry, CronView, Enqueued, JobFilter, JobPage, JobView, JoinedCalls,
-    LeaseRef, LeasedJob, LimitTarget, Maintained, Meter, NewJob, PauseTarget, PruneFilter, QueueAdmin, QueueSettings,
-    QueueStats, QueueStore, ReapRequest, Renewal, ReplayFilter, Retried, Settled, Settlement, StoreError, Throttle,
-    Wakeups, check_enqueue, check_leases, in_parts, units,
+    LeaseRef, LeasedJob, LimitTarget, Maintained, Meter, NewJob, PauseTarget, PruneFilter, QueueAdmin, QueueBackend,
+    QueueSettings, QueueStats, QueueStore, ReapRequest, Renewal, ReplayFilter, Retried, Settled, Settlement,
+    StoreError, Throttle, Wakeups, check_enqueue, check_leases, in_parts, units,
 };
 use tokio::{sync::watch, task::AbortHandle};
 
@@ -103,6 +103,13 @@ impl PostgresQueue {
     /// The connections, for another part of the same process that keeps something in the same database.
     pub fn pool(&self) -> &sqlx::PgPool {
         &self.shared.database.pool
+    }
+
+    /// The same, for callers who know the trait alone.
+    // Compiled here, once and optimized: what makes a `dyn` trait of a type compiles all of its operations.
+    #[inline(never)]
+    pub fn shared(self) -> Arc<dyn QueueBackend> {
+        Arc::new(self)
     }
 
     /// Closes the connections once all operations under way have ended. Dropping the queue does the same later.

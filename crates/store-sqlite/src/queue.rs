@@ -10,9 +10,9 @@ use job::{CancelReason, CronName, GroupName, JobId, JobState, LimitClass, QueueN
 use sqlx::SqlitePool;
 use store::{
     Budget, Checkpoint, ClaimRequest, Claimed, CronEntry, CronView, Enqueued, JobFilter, JobPage, JobView, JoinedCalls,
-    LeaseRef, LeasedJob, LimitTarget, Maintained, Meter, NewJob, PauseTarget, PruneFilter, QueueAdmin, QueueSettings,
-    QueueStats, QueueStore, ReapRequest, Renewal, ReplayFilter, Retried, Settled, Settlement, StoreError, Throttle,
-    Wakeups, check_enqueue, check_leases, in_parts,
+    LeaseRef, LeasedJob, LimitTarget, Maintained, Meter, NewJob, PauseTarget, PruneFilter, QueueAdmin, QueueBackend,
+    QueueSettings, QueueStats, QueueStore, ReapRequest, Renewal, ReplayFilter, Retried, Settled, Settlement,
+    StoreError, Throttle, Wakeups, check_enqueue, check_leases, in_parts,
 };
 use tokio::sync::watch;
 
@@ -95,6 +95,13 @@ impl SqliteQueue {
                 async move { in_parts(&calls, settle_all(&shared, &calls).await) }
             }),
         })
+    }
+
+    /// The same, for callers who know the trait alone.
+    // Compiled here, once and optimized: what makes a `dyn` trait of a type compiles all of its operations.
+    #[inline(never)]
+    pub fn shared(self) -> Arc<dyn QueueBackend> {
+        Arc::new(self)
     }
 
     /// Closes the connections once all operations under way have ended. Dropping the queue does the same later.

@@ -1,5 +1,6 @@
 use std::sync::Arc;
 
+use futures_util::future::BoxFuture;
 use job::QueueName;
 use store::QueueBackend;
 use tokio::{sync::mpsc, time::sleep};
@@ -47,7 +48,18 @@ pub enum RunError {
 /// the future: the handlers stop at once, and their jobs come back when the leases run out.
 ///
 /// A store that is away does not end the worker: it tries again, ever more seldom, up to a few seconds apart.
-pub async fn run(
+// Compiled here, once and optimized: an `async fn` is compiled again in each crate that awaits it.
+#[inline(never)]
+pub fn run(
+    store: Arc<dyn QueueBackend>,
+    handlers: Handlers,
+    options: Options,
+    stop: CancellationToken,
+) -> BoxFuture<'static, Result<Drained, RunError>> {
+    Box::pin(work(store, handlers, options, stop))
+}
+
+async fn work(
     store: Arc<dyn QueueBackend>,
     handlers: Handlers,
     options: Options,

@@ -1,6 +1,6 @@
 //! The stores as files of one machine.
 
-use std::{fs, path::Path, sync::Arc};
+use std::{fs, path::Path};
 
 use ledger::{SqliteLedger, SqliteOptions};
 use store_sqlite::SqliteQueue;
@@ -26,7 +26,7 @@ pub async fn open(config: &StoreConfig) -> Result<Stores, OpenError> {
     let queue = queue.map_err(|source| OpenError::Queue { place: place(), source })?;
     let ledger = SqliteLedger::open(&SqliteOptions::new(config.data_dir.join(LEDGER_FILE))).await;
     let ledger = ledger.map_err(|source| OpenError::Ledger { place: place(), source })?;
-    Ok((Arc::new(queue), Arc::new(ledger)))
+    Ok((queue.shared(), ledger.shared()))
 }
 
 /// Payloads and reviews hold other people's code: where the system knows owners, the folder is its owner's alone.

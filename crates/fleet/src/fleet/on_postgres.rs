@@ -1,7 +1,5 @@
 //! The stores in a Postgres database, for processes on any number of machines.
 
-use std::sync::Arc;
-
 use ledger::PostgresLedger;
 use postgres::{Address, Database, Setup};
 use store_postgres::{Options, PostgresQueue};
@@ -41,5 +39,5 @@ pub async fn open(address: &Address, config: &StoreConfig, connections: u32) -> 
     let database = Database::over(queue.pool().clone(), transaction_pooler);
     let ledger = PostgresLedger::open(address, database).await;
     let ledger = ledger.map_err(|source| OpenError::Ledger { place: place(), source })?;
-    Ok((Arc::new(queue), Arc::new(ledger)))
+    Ok((queue.shared(), ledger.shared()))
 }
