@@ -30,7 +30,10 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
     ("fleet", &["job", "store", "store-sqlite", "store-postgres", "postgres", "worker", "review", "ledger"]),
     ("reviewfleet-api", &["fleet", "job", "store", "ledger", "review"]),
     ("reviewfleet-worker", &["fleet", "job", "store", "ledger", "review", "worker"]),
-    ("reviewfleet", &["fleet", "job", "store", "ledger", "review", "worker", "reviewfleet-api", "reviewfleet-worker"]),
+    (
+        "reviewfleet",
+        &["fleet", "job", "store", "ledger", "review", "worker", "postgres", "reviewfleet-api", "reviewfleet-worker"],
+    ),
     ("reviewfleet-tests", &[]),
 ];
 

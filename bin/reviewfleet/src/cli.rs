@@ -5,6 +5,7 @@ use clap_complete::Shell;
 use fleet::ProcessOptions;
 use jiff::Timestamp;
 use job::{BuryReason, ConcurrencyKey, CronName, GroupName, JobId, JobKind, LimitClass, QueueName, StateName};
+use postgres::{Address, AddressError};
 use review::{CommitId, RepositoryName};
 
 /// A durable job queue and a fleet of workers that turn pull requests into reviews.
@@ -376,18 +377,52 @@ pub enum ConfigCommand {
 /// Options of `bench`.
 #[derive(Debug, Args)]
 pub struct Bench {
-    /// What to measure
+    /// Which store
+    #[arg(long, value_enum, default_value = "sqlite")]
+    pub backend: Backend,
+    /// What to measure; may be given several times
     #[arg(long, value_enum, value_delimiter = ',', default_value = "claim-settle")]
     pub scenario: Vec<Scenario>,
+    /// A Postgres server to measure, in a database that is made and removed; without it a private server is started
+    #[arg(long, value_name = "URL", value_parser = address)]
+    pub url: Option<Address>,
+}
+
+/// A store that can be measured.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Backend {
+    /// A file in a temporary folder
+    Sqlite,
+    /// A database of its own on a Postgres server
+    Postgres,
 }
 
 /// What can be measured.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Scenario {
-    /// Claims and settlements of the embedded store, at 100,000 and at 1,000,000 waiting
+    /// Jobs stored in batches
+    EnqueueBatch,
+    /// Jobs stored one a call, by many callers at once
+    EnqueueSingle,
+    /// Claims and settlements, with limits and turns
     ClaimSettle,
+    /// Jobs that one worker works off
+    Drain,
     /// From the answer of an idle API to the handler's start
     Pickup,
+    /// As drain, and then amid a large backlog
+    Backlog,
+    /// As claim-settle, with few jobs and then with millions
+    ManyKeys,
+    /// Jobs of one key alone, several workers
+    HotKey,
+    /// How long one key's job waits for another key's backlog
+    Noisy,
+}
+
+/// An address of a Postgres server. The error repeats nothing of it, which may hold a password.
+fn address(text: &str) -> Result<Address, AddressError> {
+    text.parse()
 }
 
 /// A whole number of seconds, minutes, hours or days.

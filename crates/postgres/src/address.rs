@@ -32,6 +32,22 @@ impl Address {
         self.has_password
     }
 
+    /// Another database of the same server.
+    pub(crate) fn with_database(&self, name: &str) -> Self {
+        let (place, parameters) = self.text.split_once('?').unwrap_or((&self.text, ""));
+        let (scheme, rest) = place.split_once("://").unwrap_or(("postgres", place));
+        let (authority, _) = rest.split_once('/').unwrap_or((rest, ""));
+        // A parameter stands over the path.
+        let others = parameters.split('&').filter(|p| !p.is_empty() && !p.starts_with("dbname="));
+        let others: Vec<_> = others.collect();
+        let separator = if others.is_empty() { "" } else { "?" };
+        Self {
+            text: format!("{scheme}://{authority}/{name}{separator}{}", others.join("&")),
+            options: self.options.clone().database(name),
+            has_password: self.has_password,
+        }
+    }
+
     pub(crate) const fn options(&self) -> &PgConnectOptions {
         &self.options
     }

@@ -6,7 +6,7 @@ use std::{
 
 use anyhow::{Context, Result};
 use async_trait::async_trait;
-use fleet::{Config, Fleet, ReviewJob};
+use fleet::{Config, ReviewJob};
 use job::{Job, JobKind, Outcome};
 use reviewfleet_api::{Api, ApiSettings};
 use secrecy::SecretString;
@@ -15,8 +15,8 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 use worker::{Handler, Handlers, Options};
 
-use super::Figure;
-use crate::{client::Client, commands::percentile};
+use super::{Figure, target::Target, workload::per_second};
+use crate::client::Client;
 
 /// Jobs posted one after another, each when the one before has started.
 const JOBS: usize = 300;
@@ -58,17 +58,18 @@ impl Handler for Starts {
     }
 }
 
-/// From the API's answer to the start of the handler, through the running API, the embedded store and a worker that is
+/// From the API's answer to the start of the handler, through the running API, the store and a worker that is
 /// idle. A start before the answer has been read counts as zero.
-pub async fn run() -> Result<Vec<Figure>> {
+pub async fn run(target: &Target) -> Result<Vec<Figure>> {
+    let place = target.place().await?;
+    // The repository must be somewhere.
     let dir = tempfile::tempdir().context("no temporary folder")?;
     let key = SecretString::from(Uuid::new_v4().to_string());
     let mut config = Config::default();
-    config.store.data_dir = dir.path().to_owned();
     config.forge.repositories = [(REPOSITORY.parse()?, dir.path().to_owned())].into();
     config.secrets.api_keys = vec![key.clone()];
     let settings = ApiSettings::of(&config)?;
-    let fleet = Fleet::open(config).await?;
+    let fleet = place.open_with(config).await?;
     let starts = Arc::new(Starts::default());
     let stop = CancellationToken::new();
 
@@ -86,10 +87,14 @@ pub async fn run() -> Result<Vec<Figure>> {
     stop.cancel();
     working.await??;
     serving.await??;
-    Ok(vec![measured?])
+    drop(fleet);
+    place.remove().await?;
+    let (waits, took) = measured?;
+    let conditions = format!("{JOBS} posts one after another, answer of the API to handler start");
+    Ok(vec![Figure::new("pickup", target, per_second(JOBS, took), "jobs/s", conditions).waiting(waits)])
 }
 
-async fn measure(client: &Client, starts: &Starts) -> Result<Figure> {
+async fn measure(client: &Client, starts: &Starts) -> Result<(Vec<Duration>, Duration)> {
     let repository = REPOSITORY.parse()?;
     let begun = Instant::now();
     let mut waits = Vec::with_capacity(JOBS);
@@ -100,16 +105,5 @@ async fn measure(client: &Client, starts: &Starts) -> Result<Figure> {
         let started = tokio::time::timeout(START_MAX, starts.of(&job)).await.context("a job did not start")?;
         waits.push(started.saturating_duration_since(answered));
     }
-    let rate = f64::from(u32::try_from(JOBS)?) / begun.elapsed().as_secs_f64();
-    waits.sort_unstable();
-    let millis = |percent| Some(percentile(&waits, percent).as_secs_f64() * 1e3);
-    Ok(Figure {
-        scenario: "pickup",
-        backend: "sqlite",
-        value: rate,
-        unit: "jobs/s",
-        p50_ms: millis(50),
-        p99_ms: millis(99),
-        conditions: format!("{JOBS} posts one after another, answer to handler start"),
-    })
+    Ok((waits, begun.elapsed()))
 }
