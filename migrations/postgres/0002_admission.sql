@@ -5,42 +5,59 @@
 -- ctid. Enqueues and settlements take no lock of a queue: they add ready jobs and take leases away, which makes room and
 -- takes none. What that leaves open is closed by a second look: see queue.fill.
 
-CREATE FUNCTION queue.queue_now() RETURNS bigint LANGUAGE sql VOLATILE AS $$
-    SELECT coalesce(c.stands_at_ms, (extract(epoch FROM clock_timestamp()) * 1000)::bigint) + c.offset_ms
-    FROM queue.clock c
-$$;
+-- In plpgsql, which keeps its plan: a function in SQL would be parsed and planned at each call.
+CREATE FUNCTION queue.queue_now() RETURNS bigint LANGUAGE plpgsql VOLATILE AS $$
+BEGIN
+    RETURN (
+        SELECT coalesce(c.stands_at_ms, (extract(epoch FROM clock_timestamp()) * 1000)::bigint) + c.offset_ms
+        FROM queue.clock c
+    );
+END $$;
 
 -- How long the newest version of a supersede key is remembered: 30 days.
 CREATE FUNCTION queue.versions_kept_ms() RETURNS bigint LANGUAGE sql IMMUTABLE AS $$ SELECT 30 * 24 * 60 * 60 * 1000::bigint $$;
 
--- Locks queues, in one order for all callers, and answers the time. What follows in the transaction:
---  * commits without waiting for the disk, so that locks are short; the caller waits for it afterwards (queue.flush);
+-- What follows in the transaction
 --  * has plans that do not depend on statistics: no table of jobs is ever walked, hashed or sorted, so that the order in
 --    which a statement asks for jobs says which index it takes; and a statement is planned once;
 --  * ends when its client does not, should it run in a transaction of several statements.
-CREATE FUNCTION queue.enter(queues integer[]) RETURNS bigint LANGUAGE plpgsql AS $$
-DECLARE
-    one integer;
+CREATE FUNCTION queue.tune() RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
-    PERFORM set_config('synchronous_commit', 'off', true), set_config('lock_timeout', '5s', true),
-            set_config('idle_in_transaction_session_timeout', '5s', true),
+    PERFORM set_config('lock_timeout', '5s', true), set_config('idle_in_transaction_session_timeout', '5s', true),
             set_config('plan_cache_mode', 'force_generic_plan', true), set_config('jit', 'off', true),
             set_config('enable_seqscan', 'off', true), set_config('enable_bitmapscan', 'off', true),
             set_config('enable_hashjoin', 'off', true), set_config('enable_mergejoin', 'off', true),
             set_config('enable_sort', 'off', true);
-    FOR one IN SELECT DISTINCT u FROM unnest(queues) u WHERE u IS NOT NULL ORDER BY u LOOP
-        -- "rfq1" keeps these locks apart from those of other programs in the same database.
-        PERFORM pg_advisory_xact_lock(1919316273, one);
-    END LOOP;
+END $$;
+
+-- Tunes the transaction, locks queues, in one order for all callers, and answers the time. It commits without waiting for the
+-- disk, so that locks are short; the caller waits for it afterwards (queue.flush).
+CREATE FUNCTION queue.enter(queues integer[]) RETURNS bigint LANGUAGE plpgsql AS $$
+DECLARE
+    one integer;
+BEGIN
+    PERFORM queue.tune(), set_config('synchronous_commit', 'off', true);
+    IF cardinality(queues) > 0 THEN
+        FOR one IN SELECT DISTINCT u FROM unnest(queues) u WHERE u IS NOT NULL ORDER BY u LOOP
+            -- "rfq1" keeps these locks apart from those of other programs in the same database.
+            PERFORM pg_advisory_xact_lock(1919316273, one);
+        END LOOP;
+    END IF;
     RETURN queue.queue_now();
 END $$;
 
--- Puts on disk all that was committed before the call, with what the server's settings ask for beyond it.
-CREATE FUNCTION queue.flush() RETURNS void LANGUAGE plpgsql AS $$
+-- The transaction's commit waits for the disk, and for what the server's settings ask for beyond it.
+CREATE FUNCTION queue.wait_for_disk() RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
     IF current_setting('synchronous_commit') = 'off' THEN
         PERFORM set_config('synchronous_commit', 'on', true);
     END IF;
+END $$;
+
+-- Puts on disk all that was committed before the call.
+CREATE FUNCTION queue.flush() RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM queue.wait_for_disk();
     -- A commit that has written nothing would wait for nothing.
     PERFORM pg_logical_emit_message(true, 'reviewfleet', '');
 END $$;

@@ -48,7 +48,7 @@ BEGIN
     END;
 END $$;
 
--- Stores jobs that supersede none and that no throttle refuses. See queue.enqueue.
+-- Stores jobs that supersede none and that no throttle refuses, in a transaction that has been tuned. See queue.enqueue.
 CREATE FUNCTION queue.store_jobs(
     ids uuid[], names text[], kinds text[], priorities smallint[], weights smallint[], keys text[], classes text[],
     run_ats bigint[], maxima bigint[], timeouts_ms bigint[], unique_keys text[], uniques_ms bigint[], payloads text[],
@@ -56,36 +56,39 @@ CREATE FUNCTION queue.store_jobs(
     OUT answers smallint[], OUT holders uuid[], OUT woke boolean
 ) LANGUAGE plpgsql AS $$
 DECLARE
-    now_ms bigint := queue.enter('{}');
-    with_unique boolean := EXISTS (SELECT FROM unnest(unique_keys) k WHERE k IS NOT NULL);
+    now_ms bigint := queue.queue_now();
     queues integer[]; placed_queues integer[]; passes bigint[]; stored uuid[]; stored_queues integer[];
     stored_states smallint[]; finished uuid[];
 BEGIN
-    queues := ARRAY(
-        SELECT (SELECT q.id FROM queue.queue q WHERE q.name = n.name)
-        FROM unnest(names) WITH ORDINALITY n(name, nth) ORDER BY n.nth
-    );
     -- Look-ups stand as scalars, so that no planner hashes a whole table for them.
-    answers := ARRAY(
-        SELECT CASE
-            WHEN u.queue IS NULL THEN 2
-            WHEN u.class <> '' AND (
-                SELECT true FROM queue.limit_class c WHERE c.queue = u.queue AND c.class = u.class
-            ) IS NULL THEN 3
-            WHEN u.run_at > now_ms + run_at_max_ms THEN 4
-            ELSE 0
-        END
-        FROM unnest(queues, classes, run_ats) WITH ORDINALITY u(queue, class, run_at, nth) ORDER BY u.nth
-    );
+    SELECT array_agg(a.queue ORDER BY a.nth), array_agg(a.answer ORDER BY a.nth),
+           array_agg(CASE WHEN a.answer = 0 AND coalesce(a.run_at <= now_ms, true) THEN a.queue END ORDER BY a.nth)
+    INTO queues, answers, placed_queues
+    FROM (
+        SELECT k.*, CASE
+                WHEN k.queue IS NULL THEN 2
+                WHEN k.class <> '' AND (
+                    SELECT true FROM queue.limit_class c WHERE c.queue = k.queue AND c.class = k.class
+                ) IS NULL THEN 3
+                WHEN k.run_at > now_ms + run_at_max_ms THEN 4
+                ELSE 0
+            END AS answer
+        FROM (
+            SELECT u.*, (SELECT q.id FROM queue.queue q WHERE q.name = u.name) AS queue
+            FROM unnest(names, classes, run_ats) WITH ORDINALITY u(name, class, run_at, nth)
+            OFFSET 0
+        ) k
+        OFFSET 0
+    ) a;
     holders := ids;
-    IF with_unique THEN
+    IF cardinality(array_remove(unique_keys, NULL)) > 0 THEN
         SELECT t.answers, t.holders INTO answers, holders
         FROM queue.take_unique(ids, queues, unique_keys, now_ms, answers) t;
+        placed_queues := ARRAY(
+            SELECT CASE WHEN u.answer = 0 THEN u.queue END
+            FROM unnest(placed_queues, answers) WITH ORDINALITY u(queue, answer, nth) ORDER BY u.nth
+        );
     END IF;
-    placed_queues := ARRAY(
-        SELECT CASE WHEN u.answer = 0 AND coalesce(u.run_at <= now_ms, true) THEN u.queue END
-        FROM unnest(queues, answers, run_ats) WITH ORDINALITY u(queue, answer, run_at, nth) ORDER BY u.nth
-    );
     passes := queue.turns(placed_queues, keys, priorities, weights);
     WITH stored AS (
         INSERT INTO queue.job (
@@ -120,7 +123,7 @@ BEGIN
         SELECT array_agg(u.id), array_agg(u.queue), array_agg(u.state) INTO stored, stored_queues, stored_states
         FROM unnest(stored, stored_queues, stored_states) u(id, queue, state) WHERE u.id <> ALL (finished);
     END IF;
-    IF (SELECT count(*) FROM unnest(answers) a WHERE a = 0) > coalesce(cardinality(stored), 0) THEN
+    IF cardinality(array_positions(answers, 0::smallint)) > coalesce(cardinality(stored), 0) THEN
         -- Jobs that are there already have taken no key with them.
         DELETE FROM queue.unique_key k
         USING unnest(ids, queues, unique_keys, answers) u(id, queue, unique_key, answer)
@@ -170,13 +173,14 @@ END $$;
 
 -- Stores jobs of all callers that joined, as if each came by itself. Answers for each in order: 0 stored, 1 there already (by
 -- whom), 2 unknown queue, 3 unknown limit class, 4 too far away, 5 superseded (by whom), 6 refused by its throttle (for how
--- long). Keys of jobs that it has parked behind an older version are to be looked at after the commit: see queue.fill.
+-- long). Keys of jobs that it has parked behind an older version are to be looked at after the commit: see queue.fill. Without
+-- `on_disk`, the caller has still to wait for the disk.
 CREATE FUNCTION queue.enqueue(
     ids uuid[], names text[], kinds text[], priorities smallint[], weights smallint[], keys text[], classes text[],
     run_ats bigint[], maxima bigint[], timeouts_ms bigint[], unique_keys text[], uniques_ms bigint[], payloads text[],
     trace_parents text[], run_at_max_ms bigint, supersede_keys text[], version_ats bigint[], version_ids text[],
     OUT answers smallint[], OUT holders uuid[], OUT woke boolean, OUT retry_in_ms bigint[], OUT parked_queues integer[],
-    OUT parked_keys text[]
+    OUT parked_keys text[], OUT on_disk boolean
 ) LANGUAGE plpgsql AS $$
 DECLARE
     -- A variable, since with a constant the planner may take an index of that state alone and walk it.
@@ -188,9 +192,12 @@ BEGIN
     parked_queues := '{}';
     parked_keys := '{}';
     -- Most jobs neither supersede nor can be refused, and are stored together without a lock.
-    IF NOT EXISTS (SELECT FROM unnest(supersede_keys) k WHERE k IS NOT NULL) AND NOT EXISTS (
+    PERFORM queue.tune();
+    on_disk := cardinality(array_remove(supersede_keys, NULL)) = 0 AND NOT EXISTS (
         SELECT FROM queue.limit_class c WHERE c.throttle_refuses AND c.throttle_starts IS NOT NULL AND c.class = ANY (classes)
-    ) THEN
+    );
+    IF on_disk THEN
+        PERFORM queue.wait_for_disk();
         SELECT s.answers, s.holders, s.woke INTO answers, holders, woke FROM queue.store_jobs(
             ids, names, kinds, priorities, weights, keys, classes, run_ats, maxima, timeouts_ms, unique_keys, uniques_ms,
             payloads, trace_parents, run_at_max_ms, supersede_keys, version_ats, version_ids

@@ -73,7 +73,7 @@ pub(crate) struct Shared {
 impl Shared {
     pub(crate) fn new(database: Database, max_wait_ms: i64) -> Self {
         let of_flushes = database.clone();
-        let flushes = GroupCommit::start(FLUSH_JOIN_MAX, FLUSH_JOIN_MAX, 1, move |calls: Vec<()>| {
+        let flushes = GroupCommit::start(FLUSH_JOIN_MAX, FLUSH_JOIN_MAX, move |calls: Vec<()>| {
             let database = of_flushes.clone();
             async move {
                 let done = database.row("wait for the disk", sqlx::query(sql::FLUSH)).await.map(drop);

@@ -32,7 +32,6 @@ pub(crate) async fn enqueue(shared: &Shared, jobs: &[&NewJob]) -> Result<Vec<Enq
         answers.extend(chunk(shared, now).await?);
         rest = later;
     }
-    shared.flush().await?;
     Ok(answers)
 }
 
@@ -52,6 +51,9 @@ async fn insert(shared: &Shared, jobs: &[&NewJob]) -> Result<Vec<Enqueued>, Stor
     let row = shared.database.row("enqueue", statement(jobs)).await?;
     shared.woke(column(&row, 2)?);
     shared.refill(&row, 4).await?;
+    if !column::<bool>(&row, 6)? {
+        shared.flush().await?;
+    }
     answers(jobs, &row)
 }
 

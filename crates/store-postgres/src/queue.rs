@@ -69,9 +69,6 @@ impl Drop for Tasks {
     }
 }
 
-/// Joined transactions of a kind at once: while one waits for the disk or the network, the next one works.
-const IN_FLIGHT: usize = 2;
-
 impl PostgresQueue {
     /// Connects and brings the schema up to date.
     ///
@@ -91,11 +88,11 @@ impl PostgresQueue {
         Ok(Self {
             shared,
             meter: Meter::new("postgres"),
-            enqueues: JoinedCalls::start(IN_FLIGHT, move |calls: Vec<Vec<_>>| {
+            enqueues: JoinedCalls::start(move |calls: Vec<Vec<_>>| {
                 let shared = for_enqueues.clone();
                 async move { enqueue_apart(&shared, &calls).await }
             }),
-            settlements: JoinedCalls::start(IN_FLIGHT, move |calls: Vec<Vec<_>>| {
+            settlements: JoinedCalls::start(move |calls: Vec<Vec<_>>| {
                 let shared = for_settlements.clone();
                 async move { in_parts(&calls, settle_all(&shared, &calls).await) }
             }),

@@ -74,9 +74,6 @@ impl Shared {
     }
 }
 
-/// Transactions that write at once.
-const ONE_WRITER: usize = 1;
-
 impl SqliteQueue {
     /// Opens the file, makes it if it is not there, and brings its schema up to date.
     ///
@@ -89,11 +86,11 @@ impl SqliteQueue {
         Ok(Self {
             shared,
             meter: Meter::new("sqlite"),
-            enqueues: JoinedCalls::start(ONE_WRITER, move |calls: Vec<Vec<_>>| {
+            enqueues: JoinedCalls::start(move |calls: Vec<Vec<_>>| {
                 let shared = for_enqueues.clone();
                 async move { in_parts(&calls, enqueue_all(&shared, &calls).await) }
             }),
-            settlements: JoinedCalls::start(ONE_WRITER, move |calls: Vec<Vec<_>>| {
+            settlements: JoinedCalls::start(move |calls: Vec<Vec<_>>| {
                 let shared = for_settlements.clone();
                 async move { in_parts(&calls, settle_all(&shared, &calls).await) }
             }),

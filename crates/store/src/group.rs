@@ -1,12 +1,12 @@
-use std::{future::Future, sync::Arc};
+use std::future::Future;
 
 use tokio::{
-    sync::{Semaphore, mpsc, oneshot},
+    sync::{mpsc, oneshot},
     task::yield_now,
 };
 
-/// Joins the calls of many callers into one: a flush starts as soon as fewer than so many are in flight, and takes all
-/// that came in meanwhile. There is no timer, so that a lone caller waits for nobody.
+/// Joins the calls of many callers into one: a flush starts as soon as none is in flight, and takes all that came in
+/// meanwhile. There is no timer, so that a lone caller waits for nobody.
 ///
 /// ```text
 /// callers ──▶ channel (bounded) ──▶ flush of up to `batch_max` items ──▶ each caller's own answer
@@ -38,36 +38,33 @@ impl<I: Send + 'static, O: Send + 'static> GroupCommit<I, O> {
     /// Starts the flushing task; it ends when every clone is dropped and all items are answered.
     ///
     /// `flush` gets the items of a batch and answers as many, in their order. At most `waiting_max` callers wait beside
-    /// the batches in flight, of which there are at most `in_flight`; further callers wait to be let in.
-    pub fn start<F, A>(batch_max: usize, waiting_max: usize, in_flight: usize, flush: F) -> Self
+    /// the batch in flight; further ones wait to be let in.
+    pub fn start<F, A>(batch_max: usize, waiting_max: usize, flush: F) -> Self
     where
         F: Fn(Vec<I>) -> A + Send + Sync + 'static,
-        A: Future<Output = Vec<O>> + Send + 'static,
+        A: Future<Output = Vec<O>> + Send,
     {
         let (queue, mut waiting) = mpsc::channel::<Entry<I, O>>(waiting_max);
-        let slots = Arc::new(Semaphore::new(in_flight));
         tokio::spawn(async move {
             let mut batch = Vec::with_capacity(batch_max);
-            // The semaphore is never closed.
-            while let Ok(slot) = slots.clone().acquire_owned().await
-                && waiting.recv_many(&mut batch, batch_max).await > 0
-            {
-                // Callers that were answered together come again one by one: whoever is about to is taken along.
-                yield_now().await;
-                while batch.len() < batch_max
-                    && let Ok(entry) = waiting.try_recv()
-                {
-                    batch.push(entry);
+            while waiting.recv_many(&mut batch, batch_max).await > 0 {
+                // Callers that were answered together come again one after another: they are let in before, so that the
+                // first of them does not go alone while the others wait for it. One that is alone is not kept waiting.
+                let mut taken = 0;
+                while taken < batch.len() && batch.len() < batch_max {
+                    taken = batch.len();
+                    yield_now().await;
+                    while batch.len() < batch_max
+                        && let Ok(entry) = waiting.try_recv()
+                    {
+                        batch.push(entry);
+                    }
                 }
                 let (items, answers): (Vec<_>, Vec<_>) = batch.drain(..).map(|e| (e.item, e.answer)).unzip();
-                let outputs = flush(items);
-                tokio::spawn(async move {
-                    for (answer, output) in answers.into_iter().zip(outputs.await) {
-                        // A caller that has gone away does not need its answer.
-                        let _ = answer.send(output);
-                    }
-                    drop(slot);
-                });
+                for (answer, output) in answers.into_iter().zip(flush(items).await) {
+                    // A caller that has gone away does not need its answer.
+                    let _ = answer.send(output);
+                }
             }
         });
         Self { queue }
@@ -97,7 +94,7 @@ mod tests {
         let flushes = Arc::new(AtomicUsize::new(0));
         let gate = Arc::new(Semaphore::new(0));
         let (count, wait) = (flushes.clone(), gate.clone());
-        let group = GroupCommit::start(100, 100, 1, move |items: Vec<u32>| {
+        let group = GroupCommit::start(100, 100, move |items: Vec<u32>| {
             let (count, wait) = (count.clone(), wait.clone());
             async move {
                 count.fetch_add(1, Ordering::SeqCst);

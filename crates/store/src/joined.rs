@@ -33,16 +33,15 @@ impl<I, O> fmt::Debug for JoinedCalls<I, O> {
 }
 
 impl<I: Clone + Send + 'static, O: Send + 'static> JoinedCalls<I, O> {
-    /// `work` does the items of all calls in one transaction and answers each call; see [`in_parts`]. At most `in_flight`
-    /// such transactions run at once.
-    pub fn start<F, A>(in_flight: usize, work: F) -> Self
+    /// `work` does the items of all calls in one transaction and answers each call; see [`in_parts`].
+    pub fn start<F, A>(work: F) -> Self
     where
         F: Fn(Vec<Vec<I>>) -> A + Send + Sync + 'static,
         A: Future<Output = Answers<O>> + Send + 'static,
     {
         let work: Arc<Work<I, O>> = Arc::new(move |calls| Box::pin(work(calls)));
         let of_group = work.clone();
-        Self { group: GroupCommit::start(JOIN_MAX, WAITING_MAX, in_flight, move |calls| of_group(calls)), work }
+        Self { group: GroupCommit::start(JOIN_MAX, WAITING_MAX, move |calls| of_group(calls)), work }
     }
 
     /// Does the items of one call, and answers each.
@@ -82,7 +81,7 @@ mod tests {
 
     /// Doubles numbers, and notes how many calls each transaction took.
     fn doubling(taken: Arc<Mutex<Vec<usize>>>) -> JoinedCalls<usize, usize> {
-        JoinedCalls::start(1, move |calls: Vec<Vec<usize>>| {
+        JoinedCalls::start(move |calls: Vec<Vec<usize>>| {
             taken.lock().unwrap().push(calls.len());
             async move {
                 tokio::task::yield_now().await;
