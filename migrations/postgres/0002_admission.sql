@@ -218,21 +218,31 @@ BEGIN
                 ORDER BY j.priority DESC, j.arrival OFFSET 0
             ) ahead
         ) ELSE 0 END)
+    ), lanes AS (
+        -- Looked up for the first of each lane alone, and the same for all of it.
+        SELECT n.*, max(CASE WHEN n.nth = 1 THEN (
+                SELECT ARRAY[j.arrival, j.pass] FROM queue.job j
+                WHERE j.queue = n.queue AND j.key = n.key AND j.state = 2 AND j.priority = n.priority
+                ORDER BY j.priority, j.arrival DESC LIMIT 1
+            ) END) OVER lane AS last
+        FROM (
+            SELECT f.*, row_number() OVER lane AS nth, sum(1000000 / f.weight) OVER lane AS distance
+            FROM fitting f WINDOW lane AS (PARTITION BY f.queue, f.key, f.priority ORDER BY f.arrival)
+        ) n
+        WINDOW lane AS (PARTITION BY n.queue, n.key, n.priority)
     ), placed AS (
         SELECT f.at, f.queue, f.arrival, coalesce(
-            (SELECT j.pass FROM queue.job j
-             WHERE j.queue = f.queue AND j.key = f.key AND j.state = 2 AND j.priority = f.priority
-               AND j.arrival > f.arrival
-             ORDER BY j.priority DESC, j.arrival LIMIT 1),
+            CASE WHEN f.last[1] > f.arrival THEN (
+                SELECT j.pass FROM queue.job j
+                WHERE j.queue = f.queue AND j.key = f.key AND j.state = 2 AND j.priority = f.priority
+                  AND j.arrival > f.arrival
+                ORDER BY j.priority DESC, j.arrival LIMIT 1
+            ) END,
             greatest(
-                (SELECT t.v FROM queue.turn t WHERE t.queue = f.queue AND t.priority = f.priority),
-                (SELECT j.pass FROM queue.job j
-                 WHERE j.queue = f.queue AND j.key = f.key AND j.state = 2 AND j.priority = f.priority
-                 ORDER BY j.priority, j.arrival DESC LIMIT 1),
-                0
-            ) + sum(1000000 / f.weight) OVER (PARTITION BY f.queue, f.key, f.priority ORDER BY f.arrival)
+                (SELECT t.v FROM queue.turn t WHERE t.queue = f.queue AND t.priority = f.priority), f.last[2], 0
+            ) + f.distance
         ) AS pass
-        FROM fitting f
+        FROM lanes f
     )
     SELECT array_agg(p.at), array_agg(p.queue), array_agg(p.pass), array_agg(p.arrival),
            (SELECT array_agg(l.queue) FROM limited l WHERE l.place > l.starts_left),

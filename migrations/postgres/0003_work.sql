@@ -458,13 +458,24 @@ BEGIN
         RETURN;
     END IF;
     queues := ARRAY(SELECT k.id FROM unnest(names) WITH ORDINALITY n(name, nth) JOIN queue.queue k USING (name) ORDER BY n.nth);
+    more := false;
+    ids := '{}';
+    parked_queues := '{}';
+    parked_keys := '{}';
+    PERFORM queue.tune();
+    -- Where nothing is ready, no lock is taken to find that out: workers that are woken together get here all but one.
+    IF NOT EXISTS (SELECT FROM queue.claimed c WHERE c.token = with_token) AND NOT EXISTS (
+        SELECT FROM unnest(queues) u(id) CROSS JOIN LATERAL (
+            SELECT FROM queue.job j WHERE j.state = 2 AND j.queue = u.id ORDER BY j.priority DESC, j.pass, j.arrival LIMIT 1
+        ) ready
+    ) THEN
+        next_due_in_ms := queue.next_wake(queues, queue.queue_now());
+        RETURN;
+    END IF;
     -- Queues of a group are counted together, and so claimed from one at a time.
     now_ms := queue.enter(queues || ARRAY(
         SELECT m.id FROM queue.queue k JOIN queue.queue m ON m.group_id = k.group_id WHERE k.id = ANY (queues)
     ));
-    more := false;
-    parked_queues := '{}';
-    parked_keys := '{}';
     -- A repeated claim answers what the first has leased, and leases nothing.
     ids := (SELECT c.ids FROM queue.claimed c WHERE c.token = with_token);
     IF ids IS NULL THEN
@@ -545,6 +556,18 @@ BEGIN
         END IF;
     END IF;
     next_due_in_ms := queue.next_wake(queues, now_ms);
+END $$;
+
+-- Whether a job is ready in any queue.
+CREATE FUNCTION queue.is_any_ready() RETURNS boolean LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM queue.tune();
+    RETURN EXISTS (
+        SELECT FROM queue.queue q CROSS JOIN LATERAL (
+            SELECT FROM queue.job j WHERE j.state = 2 AND j.queue = q.id ORDER BY j.priority DESC, j.pass, j.arrival LIMIT 1
+        ) ready
+        WHERE NOT q.paused
+    );
 END $$;
 
 -- Extends leases; answers those that are held, with the request to stop if there is one. No start depends on it, so that

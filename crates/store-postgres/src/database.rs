@@ -1,6 +1,6 @@
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Mutex, PoisonError},
 };
 
 use sqlx::{
@@ -9,11 +9,11 @@ use sqlx::{
     query::Query,
 };
 use store::{GroupCommit, StoreError};
-use tokio::sync::{Notify, watch};
 
 use crate::{
     error::{fault, shutting_down},
     sql,
+    wake::Waker,
 };
 
 /// Parked jobs of a key that one second look may make ready; the sweep finds what it leaves.
@@ -62,9 +62,7 @@ impl Database {
 pub(crate) struct Shared {
     pub(crate) database: Database,
     pub(crate) max_wait_ms: i64,
-    pub(crate) wake: watch::Sender<()>,
-    /// Asks for a wake-up of the other processes.
-    pub(crate) notify: Arc<Notify>,
+    pub(crate) waker: Waker,
     flushes: GroupCommit<(), Result<(), StoreError>>,
     /// The key of each queue after which its next sweep begins.
     swept: Mutex<HashMap<i32, String>>,
@@ -80,14 +78,7 @@ impl Shared {
                 calls.iter().map(|()| done.as_ref().map_err(StoreError::copied).copied()).collect()
             }
         });
-        Self {
-            database,
-            max_wait_ms,
-            wake: watch::Sender::new(()),
-            notify: Arc::default(),
-            flushes,
-            swept: Mutex::default(),
-        }
+        Self { database, max_wait_ms, waker: Waker::new(), flushes, swept: Mutex::default() }
     }
 
     /// Waits until all that this process was answered by Postgres is on disk. Commits there do not wait, so that the locks
@@ -115,7 +106,7 @@ impl Shared {
             return Ok(());
         }
         let query = sqlx::query(sql::REFILL).bind(queues).bind(keys).bind(REFILL_PER_KEY_MAX);
-        self.woke(column(&self.database.row("unpark", query).await?, 0)?);
+        self.offered(column(&self.database.row("unpark", query).await?, 0)?);
         Ok(())
     }
 
@@ -127,11 +118,17 @@ impl Shared {
         self.swept.lock().unwrap_or_else(PoisonError::into_inner).insert(queue, key);
     }
 
-    /// Wakes who waits for work, here at once and in the other processes within milliseconds.
+    /// Some jobs may have become ready.
     pub(crate) fn woke(&self, any: bool) {
         if any {
-            self.wake.send_replace(());
-            self.notify.notify_one();
+            self.waker.wake();
+        }
+    }
+
+    /// Some jobs may have become ready since this process has ended others.
+    pub(crate) fn offered(&self, any: bool) {
+        if any {
+            self.waker.offer();
         }
     }
 }

@@ -81,8 +81,8 @@ impl PostgresQueue {
         let database = open::open(address, options.connections_max.max(1), options.transaction_pooler).await?;
         let shared = Arc::new(Shared::new(database, units::millis(options.max_wait)));
         let tasks = Tasks(vec![
-            tokio::spawn(wake::notify(shared.database.clone(), shared.notify.clone())).abort_handle(),
-            tokio::spawn(wake::listen(listening, shared.wake.clone())).abort_handle(),
+            tokio::spawn(wake::notify(shared.database.clone(), shared.waker.clone())).abort_handle(),
+            tokio::spawn(wake::listen(listening, shared.waker.clone())).abort_handle(),
         ]);
         let (for_enqueues, for_settlements) = (shared.clone(), shared.clone());
         Ok(Self {
@@ -274,6 +274,6 @@ impl QueueAdmin for PostgresQueue {
 
 impl Wakeups for PostgresQueue {
     fn subscribe(&self) -> watch::Receiver<()> {
-        self.shared.wake.subscribe()
+        self.shared.waker.subscribe()
     }
 }

@@ -41,7 +41,7 @@ pub(crate) async fn settle(shared: &Shared, settlements: &[&Settlement]) -> Resu
         .bind(batch.error_kinds)
         .bind(batch.error_messages);
     let row = shared.database.row("settle", query).await?;
-    shared.woke(column(&row, 1)?);
+    shared.offered(column(&row, 1)?);
     tokio::try_join!(shared.flush(), fill(shared, &row))?;
     let answers: Vec<bool> = column(&row, 0)?;
     Ok(answers.into_iter().map(|holds| if holds { Settled::Applied } else { Settled::LeaseLost }).collect())
@@ -60,7 +60,7 @@ async fn fill(shared: &Shared, settled: &PgRow) -> Result<(), StoreError> {
         .bind(version_queues)
         .bind(column::<Option<Vec<String>>>(settled, 6)?)
         .bind(shared.max_wait_ms);
-    shared.woke(column(&shared.database.row("unpark", query).await?, 0)?);
+    shared.offered(column(&shared.database.row("unpark", query).await?, 0)?);
     Ok(())
 }
 

@@ -36,6 +36,7 @@ statements! {
     MOVE_DUE = "move_due",
     NEXT_WAKE = "next_wake",
     NOTIFY = "notify",
+    NOTIFY_IF_READY = "notify_if_ready",
     NOW = "now",
     PRUNE = "prune",
     QUEUE_ID = "queue_id",

@@ -12,6 +12,8 @@ use crate::{database::Database, sql};
 const CHANNEL: &str = "reviewfleet_queue";
 /// Least time between two notifications of a process: each is a transaction that takes a lock of the whole server.
 const NOTIFY_EVERY: Duration = Duration::from_millis(5);
+/// How long jobs are this process's alone to claim: a claim's round trip, and little beside the wait for a wake-up.
+const OFFERED_FOR: Duration = Duration::from_millis(3);
 /// First and longest wait before the listener connects again.
 const BACK_OFF_MIN: Duration = Duration::from_millis(100);
 const BACK_OFF_MAX: Duration = Duration::from_secs(30);
@@ -19,26 +21,65 @@ const BACK_OFF_MAX: Duration = Duration::from_secs(30);
 const PROBE_EVERY: Duration = Duration::from_secs(30);
 const PROBE_WAIT: Duration = Duration::from_secs(5);
 
+/// What wakes this process and the others.
+#[derive(Debug, Clone)]
+pub(crate) struct Waker {
+    here: watch::Sender<()>,
+    others: Arc<Notify>,
+    others_later: Arc<Notify>,
+}
+
+impl Waker {
+    pub(crate) fn new() -> Self {
+        Self { here: watch::Sender::new(()), others: Arc::default(), others_later: Arc::default() }
+    }
+
+    pub(crate) fn subscribe(&self) -> watch::Receiver<()> {
+        self.here.subscribe()
+    }
+
+    /// Wakes who waits for work, here at once and in the other processes within milliseconds.
+    pub(crate) fn wake(&self) {
+        self.here.send_replace(());
+        self.others.notify_one();
+    }
+
+    /// Wakes who waits for work here, and the others if something is left soon after: for jobs that have become ready as
+    /// this process has ended others, and so has most likely room for them. All woken together, all but one find nothing.
+    pub(crate) fn offer(&self) {
+        self.here.send_replace(());
+        self.others_later.notify_one();
+    }
+}
+
 /// Wakes the other processes, after the commits that asked for it and joined with what comes meanwhile.
-pub(crate) async fn notify(database: Database, asked: Arc<Notify>) {
+pub(crate) async fn notify(database: Database, waker: Waker) {
     loop {
-        asked.notified().await;
+        let later = async {
+            waker.others_later.notified().await;
+            sleep(OFFERED_FOR).await;
+        };
+        let statement = tokio::select! {
+            biased;
+            () = waker.others.notified() => sql::NOTIFY,
+            () = later => sql::NOTIFY_IF_READY,
+        };
         // A wake-up may be lost: polling covers it.
-        let _ = database.row("notify", sqlx::query(sql::NOTIFY)).await;
+        let _ = database.rows("notify", sqlx::query(statement)).await;
         sleep(NOTIFY_EVERY).await;
     }
 }
 
 /// Hears wake-ups of all processes on a connection of its own, and connects again when it is lost.
-pub(crate) async fn listen(options: PgConnectOptions, wake: watch::Sender<()>) {
+pub(crate) async fn listen(options: PgConnectOptions, waker: Waker) {
     let mut back_off = BACK_OFF_MIN;
     loop {
         match connect(&options).await {
             Ok(mut listener) => {
                 back_off = BACK_OFF_MIN;
                 // What was said while nobody listened is made up for.
-                wake.send_replace(());
-                let lost = hear(&mut listener, &wake).await;
+                waker.here.send_replace(());
+                let lost = hear(&mut listener, &waker.here).await;
                 tracing::warn!(error = %lost, "the listener has lost its connection");
             }
             Err(error) => tracing::warn!(%error, retry_ms = back_off.as_millis(), "the listener cannot connect"),

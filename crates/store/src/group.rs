@@ -47,19 +47,7 @@ impl<I: Send + 'static, O: Send + 'static> GroupCommit<I, O> {
         let (queue, mut waiting) = mpsc::channel::<Entry<I, O>>(waiting_max);
         tokio::spawn(async move {
             let mut batch = Vec::with_capacity(batch_max);
-            while waiting.recv_many(&mut batch, batch_max).await > 0 {
-                // Callers that were answered together come again one after another: they are let in before, so that the
-                // first of them does not go alone while the others wait for it. One that is alone is not kept waiting.
-                let mut taken = 0;
-                while taken < batch.len() && batch.len() < batch_max {
-                    taken = batch.len();
-                    yield_now().await;
-                    while batch.len() < batch_max
-                        && let Ok(entry) = waiting.try_recv()
-                    {
-                        batch.push(entry);
-                    }
-                }
+            while recv_together(&mut waiting, &mut batch, batch_max).await > 0 {
                 let (items, answers): (Vec<_>, Vec<_>) = batch.drain(..).map(|e| (e.item, e.answer)).unzip();
                 for (answer, output) in answers.into_iter().zip(flush(items).await) {
                     // A caller that has gone away does not need its answer.
@@ -76,6 +64,25 @@ impl<I: Send + 'static, O: Send + 'static> GroupCommit<I, O> {
         self.queue.send(Entry { item, answer }).await.map_err(|_| GroupCommitError)?;
         answered.await.map_err(|_| GroupCommitError)
     }
+}
+
+/// As [`mpsc::Receiver::recv_many`], and lets those in as well that are about to send: callers that were answered together,
+/// or tasks that end together, come one after another, and the first of them would go alone while all others wait for it.
+/// One that is alone is not kept waiting.
+pub async fn recv_together<T>(from: &mut mpsc::Receiver<T>, batch: &mut Vec<T>, batch_max: usize) -> usize {
+    let mut known = 0;
+    let mut taken = from.recv_many(batch, batch_max).await;
+    while known < taken && taken < batch_max {
+        known = taken;
+        yield_now().await;
+        while taken < batch_max
+            && let Ok(item) = from.try_recv()
+        {
+            batch.push(item);
+            taken += 1;
+        }
+    }
+    taken
 }
 
 #[cfg(test)]

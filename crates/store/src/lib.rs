@@ -25,7 +25,7 @@ pub use cron::{CRON_MAX, CronEntry, CronView};
 pub use error::StoreError;
 pub use faults::{Faults, chain};
 pub use filter::{JobFilter, PruneFilter, ReplayFilter};
-pub use group::{GroupCommit, GroupCommitError};
+pub use group::{GroupCommit, GroupCommitError, recv_together};
 pub use joined::{JoinedCalls, in_parts};
 pub use lease::{LeaseRef, LeasedJob, Renewal, Settled, Settlement};
 pub use meter::Meter;

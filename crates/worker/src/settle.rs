@@ -1,7 +1,7 @@
 use std::{sync::Arc, time::Duration};
 
 use job::{QueueName, Transition};
-use store::{Settled, Settlement, StoreError, chain};
+use store::{Settled, Settlement, StoreError, chain, recv_together};
 use tokio::{sync::mpsc, time::Instant};
 
 use crate::{
@@ -35,7 +35,7 @@ pub(crate) struct Ending {
 pub(crate) async fn run(shared: Arc<Shared>, mut endings: mpsc::Receiver<Ending>) -> Drained {
     let mut drained = Drained::default();
     let mut batch = Vec::new();
-    while endings.recv_many(&mut batch, BATCH_MAX).await > 0 {
+    while recv_together(&mut endings, &mut batch, BATCH_MAX).await > 0 {
         flush(&shared, &mut drained, std::mem::take(&mut batch)).await;
     }
     drained
