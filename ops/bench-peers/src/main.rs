@@ -83,11 +83,12 @@ async fn main() -> ExitCode {
 
 /// Whether every measurement was made; one that failed is told and does not keep the others from being made.
 async fn run(arguments: &Arguments) -> anyhow::Result<bool> {
-    let private = if arguments.url.is_none() { Some(PrivateServer::start()?) } else { None };
-    let url = match (&arguments.url, &private) {
-        (Some(url), _) => url.as_str(),
-        (None, Some(server)) => server.url(),
-        (None, None) => anyhow::bail!("no server"),
+    let private;
+    let url = if let Some(url) = &arguments.url {
+        url
+    } else {
+        private = PrivateServer::start()?;
+        private.url()
     };
     server::check_durable(url).await?;
     report::begin(arguments.json);
@@ -132,7 +133,7 @@ async fn measure<P: Peer>(arguments: &Arguments, url: &str, scenario: Scenario) 
 async fn round<P: Peer>(url: &str, scenario: Scenario, tuning: Tuning) -> anyhow::Result<Measured> {
     let database = Database::create(url, P::NAME).await?;
     let measured = scenario::run::<P>(scenario, database.url(), tuning).await;
-    let dropped = database.drop().await;
+    let dropped = database.remove().await;
     let measured = measured?;
     dropped?;
     Ok(measured)

@@ -75,7 +75,7 @@ impl Database {
         let mut url = Url::parse(server)?;
         url.set_path(&name);
         let database = Self { server: server.to_owned(), name, url: url.into() };
-        database.ask("CREATE DATABASE").await?;
+        database.execute(format!("CREATE DATABASE {}", database.name)).await?;
         Ok(database)
     }
 
@@ -85,16 +85,15 @@ impl Database {
     }
 
     /// Drops it, and ends who is still connected.
-    pub async fn drop(self) -> anyhow::Result<()> {
-        self.ask("DROP DATABASE").await
+    pub async fn remove(self) -> anyhow::Result<()> {
+        self.execute(format!("DROP DATABASE {} WITH (FORCE)", self.name)).await
     }
 
-    async fn ask(&self, what: &str) -> anyhow::Result<()> {
+    /// The name, of letters, digits and underscores, needs no quotes.
+    async fn execute(&self, statement: String) -> anyhow::Result<()> {
         let mut connection = PgConnection::connect(&self.server).await?;
-        let how = if what.starts_with("DROP") { " WITH (FORCE)" } else { "" };
-        // The name is made above of letters, digits and underscores.
-        let statement = format!("{what} {}{how}", self.name);
-        connection.execute(AssertSqlSafe(statement)).await.with_context(|| format!("{what} {}", self.name))?;
+        let context = statement.clone();
+        connection.execute(AssertSqlSafe(statement)).await.context(context)?;
         Ok(connection.close().await?)
     }
 }

@@ -23,7 +23,7 @@ pub struct Apalis {
 
 impl Peer for Apalis {
     const NAME: &'static str = "apalis-postgres";
-    const TUNING: Tuning = Tuning { handlers: 0, batch: 500, claimers: 4 };
+    const TUNING: Tuning = Tuning { handlers: 0, batch: 2_000, claimers: 4 };
     type Worker = Vec<(WorkerContext, JoinHandle<anyhow::Result<()>>)>;
 
     fn conditions(scenario: Scenario, tuning: Tuning) -> String {
@@ -31,7 +31,7 @@ impl Peer for Apalis {
             Scenario::EnqueueSingle => "push, 16 clients".to_owned(),
             Scenario::EnqueueBatch => "push_bulk of 500, 4 clients".to_owned(),
             Scenario::Drain | Scenario::ClaimBacklog => format!(
-                "{} workers of batch_size {} in one process, lock_tasks off as in its own example; no limits per key; a settled \
+                "workers {} in one process, batch_size {}, lock_tasks off as in its own example; no limits per key; a settled \
                  job's row is kept; loaded by SQL without its trigger",
                 tuning.claimers, tuning.batch
             ),

@@ -43,7 +43,7 @@ impl Peer for Awa {
             Scenario::EnqueueSingle => "insert_with, 16 clients".to_owned(),
             Scenario::EnqueueBatch => "QueueStorage::enqueue_params_copy of 500, 4 clients".to_owned(),
             Scenario::Drain | Scenario::ClaimBacklog => format!(
-                "max_workers {}, {} claimers of {}, no deadline a job (its compact receipts); no limits per key; a settled job's \
+                "max_workers {}, claimers {}, claim_batch_size {}, no deadline a job (its compact receipts); no limits per key; a settled job's \
                  row is kept until its segment rotates out; ready jobs loaded by its COPY API, scheduled by SQL",
                 tuning.handlers, tuning.claimers, tuning.batch
             ),

@@ -7,7 +7,7 @@ use graphile_worker::{
 use sqlx::{Executor, PgPool};
 use tokio::task::JoinHandle;
 
-use super::{CONNECTIONS, GRACE, POLL, connect};
+use super::{GRACE, POLL, connect};
 use crate::payload::Payload;
 use crate::peer::{Handled, Peer, Tuning};
 use crate::scenario::Scenario;
@@ -34,7 +34,7 @@ pub struct GraphileWorker {
 
 impl Peer for GraphileWorker {
     const NAME: &'static str = "graphile_worker";
-    const TUNING: Tuning = Tuning { handlers: 64, batch: 500, claimers: 2 };
+    const TUNING: Tuning = Tuning { handlers: 16, batch: 1_000, claimers: 2 };
     type Worker = (Arc<Worker>, JoinHandle<anyhow::Result<()>>);
 
     fn conditions(scenario: Scenario, tuning: Tuning) -> String {
@@ -42,7 +42,7 @@ impl Peer for GraphileWorker {
             Scenario::EnqueueSingle => "add_job, 16 clients".to_owned(),
             Scenario::EnqueueBatch => "add_jobs of 500, 4 clients".to_owned(),
             Scenario::Drain | Scenario::ClaimBacklog => format!(
-                "concurrency {}, {} local queues of {}, completions batched for {} ms, jobs in no named queue; no limits per key; \
+                "concurrency {}, local queues {} of {} jobs, completions batched for {} ms, jobs in no named queue; no limits per key; \
                  a settled job is deleted; loaded by SQL",
                 tuning.handlers,
                 tuning.claimers,
@@ -104,7 +104,6 @@ impl Peer for GraphileWorker {
             .shutdown_grace_period(GRACE)
             .add_extension(handled)
             .define_job::<Payload>()
-            .max_pg_conn(CONNECTIONS)
             .init()
             .await?;
         let worker = Arc::new(worker);

@@ -25,7 +25,7 @@ pub struct River {
 
 impl Peer for River {
     const NAME: &'static str = "riverqueue";
-    const TUNING: Tuning = Tuning { handlers: 1_000, batch: 0, claimers: 1 };
+    const TUNING: Tuning = Tuning { handlers: 2_000, batch: 0, claimers: 1 };
     type Worker = Vec<RunHandle>;
 
     fn conditions(scenario: Scenario, tuning: Tuning) -> String {
@@ -33,7 +33,7 @@ impl Peer for River {
             Scenario::EnqueueSingle => "insert, 16 clients".to_owned(),
             Scenario::EnqueueBatch => "insert_many of 500, 4 clients".to_owned(),
             Scenario::Drain | Scenario::ClaimBacklog => format!(
-                "{} client of max_workers {}, fetch cooldown {} ms; no limits per key; a settled job's row is kept; loaded by SQL",
+                "clients {}, max_workers {}, fetch cooldown {} ms; no limits per key; a settled job's row is kept; loaded by SQL",
                 tuning.claimers,
                 tuning.handlers,
                 FETCH_COOLDOWN.as_millis()
