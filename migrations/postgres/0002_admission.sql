@@ -278,14 +278,16 @@ DECLARE
     woke boolean := false;
 BEGIN
     now_ms := queue.enter('{}');
-    SELECT array_agg(j.queue), array_agg(j.key) INTO newer_queues, newer_keys
-    FROM unnest(version_queues, versions) v(queue, key)
-    CROSS JOIN LATERAL (
-        SELECT w.queue, w.key FROM queue.job w
-        WHERE w.queue = v.queue AND w.supersede_key = v.key AND w.state = is_parked OFFSET 0
-    ) j;
-    IF newer_queues IS NOT NULL THEN
-        woke := queue.refill(newer_queues, newer_keys, 10);
+    IF cardinality(version_queues) > 0 THEN
+        SELECT array_agg(j.queue), array_agg(j.key) INTO newer_queues, newer_keys
+        FROM unnest(version_queues, versions) v(queue, key)
+        CROSS JOIN LATERAL (
+            SELECT w.queue, w.key FROM queue.job w
+            WHERE w.queue = v.queue AND w.supersede_key = v.key AND w.state = is_parked OFFSET 0
+        ) j;
+        IF newer_queues IS NOT NULL THEN
+            woke := queue.refill(newer_queues, newer_keys, 10);
+        END IF;
     END IF;
     -- What waits too long is looked for once a queue, and seldom found.
     SELECT array_agg(f.queue), array_agg(f.key), array_agg(f.freed) INTO queues, keys, most
