@@ -124,12 +124,13 @@ fn a_changed_threshold_fails_the_tests_of_the_rules() {
 fn each_alert_has_a_severity_a_command_to_give_and_tests_of_both_ends() {
     let (alerts, tests) = (text("alerts.yml"), text("alerts_test.yml"));
     let command = Regex::new(r"`reviewfleet ([^`]*)`").unwrap();
+    let severity = Regex::new(r"severity: (critical|warning)\n").unwrap();
     let mut commands = BTreeSet::new();
     let all: Vec<&str> = alerts.split("- alert: ").skip(1).collect();
     assert!(all.len() > 10, "{alerts}");
     for alert in all {
         let name = alert.lines().next().unwrap();
-        assert!(Regex::new(r"severity: (critical|warning)\n").unwrap().is_match(alert), "{name} has no severity");
+        assert!(severity.is_match(alert), "{name} has no severity");
         assert!(alert.contains("summary: "), "{name} says nothing");
         let (_, runbook) = alert.split_once("runbook: ").unwrap_or_else(|| panic!("{name} has no runbook"));
         let named: Vec<String> = command.captures_iter(runbook).map(|found| found[1].to_owned()).collect();

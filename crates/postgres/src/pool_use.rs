@@ -54,3 +54,40 @@ fn publish(pool: &PgPool) {
     gauge!(CONNECTIONS, "state" => "idle").set(idle);
     gauge!(CONNECTIONS_MAX).set(pool.options().get_max_connections());
 }
+
+#[cfg(test)]
+mod tests {
+    use metrics_exporter_prometheus::PrometheusBuilder;
+    use sqlx::postgres::PgPoolOptions;
+
+    use super::*;
+    use crate::{Address, Database, Fault};
+
+    #[tokio::test]
+    async fn connections_in_use_and_calls_without_one_are_told() {
+        let recorder = PrometheusBuilder::new().build_recorder();
+        let shown = recorder.handle();
+        let _here = metrics::set_default_local_recorder(&recorder);
+        let tells =
+            |line: &str| assert!(shown.render().lines().any(|l| l == line), "no {line:?} in\n{}", shown.render());
+
+        let address: Address = postgres_testing::server_url().parse().unwrap();
+        let options = PgPoolOptions::new().max_connections(2).acquire_timeout(Duration::from_millis(50));
+        let pool = options.connect_lazy_with(address.options().clone());
+        describe();
+        tells("reviewfleet_store_connection_timeouts_total 0");
+        let held = [pool.acquire().await.unwrap(), pool.acquire().await.unwrap()];
+        publish(&pool);
+        tells(r#"reviewfleet_store_connections{state="used"} 2"#);
+        tells(r#"reviewfleet_store_connections{state="idle"} 0"#);
+        tells("reviewfleet_store_connections_max 2");
+
+        let database = Database::over(pool.clone(), false);
+        let fault = database.rows("ask", sqlx::query("SELECT 1")).await.unwrap_err();
+        assert!(matches!(fault, Fault::Unavailable { .. }), "{fault:?}");
+        tells("reviewfleet_store_connection_timeouts_total 1");
+        drop(held);
+        database.rows("ask", sqlx::query("SELECT 1")).await.unwrap();
+        tells("reviewfleet_store_connection_timeouts_total 1");
+    }
+}
