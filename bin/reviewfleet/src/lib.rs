@@ -56,7 +56,7 @@ async fn execute(Cli { global, command }: Cli) -> Result<()> {
         }
         Command::Bench(command) => {
             let (_, shutdown) = prepare(&global)?;
-            shutdown.run(bench::run(command, out)).await
+            shutdown.run(Box::pin(bench::run(command, out))).await
         }
         Command::Enqueue(enqueue) => commands::enqueue::run(enqueue, &open(&global).await?, out).await,
         Command::Jobs(jobs) => commands::jobs::run(jobs, &open(&global).await?, out).await,

@@ -53,6 +53,8 @@ fn describe() {
         Unit::Count,
         "Times that the queues' depth could not be read: the gauges are old then."
     );
+    // The series exists from here on, so that a rate sees the first failure.
+    counter!(FAILURES).increment(0);
 }
 
 #[expect(clippy::cast_precision_loss, reason = "a gauge is an f64, exact up to 2^53 jobs")]
@@ -116,7 +118,7 @@ mod tests {
         appears(r#"reviewfleet_queue_paused{queue="review"} 1"#).await;
 
         queue.close().await;
-        appears("reviewfleet_queue_depth_failures_total ").await;
+        appears("reviewfleet_queue_depth_failures_total 1").await;
         stop.cancel();
         task.await.unwrap();
     }

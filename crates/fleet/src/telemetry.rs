@@ -10,10 +10,16 @@ use tracing_subscriber::EnvFilter;
 
 use crate::{LogFormat, TelemetryConfig};
 
-/// Upper bounds of the buckets of every `_seconds` histogram: fine below the API's target of half a second, and up to
+/// Upper bounds of the buckets of every other `_seconds` histogram: fine below the API's target of half a second, and up to
 /// the longest timeout of a job.
 const SECONDS: [f64; 18] =
     [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 20.0, 30.0, 60.0, 120.0, 300.0];
+
+/// The histogram whose times are those of a backlog, and the upper bounds of its buckets: from a start at once to a queue
+/// that nobody has worked on for half a day.
+const QUEUE_SECONDS: &str = "reviewfleet_job_queue_seconds";
+const BACKLOG_SECONDS: [f64; 16] =
+    [0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1800.0, 3600.0, 14400.0, 43200.0];
 
 /// How often the recorder gives back the memory of samples that it has counted. Scrapes do so too; a process that nobody
 /// scrapes would grow without it.
@@ -74,7 +80,10 @@ fn has_colour() -> bool {
 }
 
 fn recorder() -> Result<PrometheusRecorder, BuildError> {
-    let builder = PrometheusBuilder::new().set_buckets_for_metric(Matcher::Suffix("_seconds".into()), &SECONDS)?;
+    // Of two that match, the whole name goes before a part of it.
+    let builder = PrometheusBuilder::new()
+        .set_buckets_for_metric(Matcher::Full(QUEUE_SECONDS.into()), &BACKLOG_SECONDS)?
+        .set_buckets_for_metric(Matcher::Suffix("_seconds".into()), &SECONDS)?;
     Ok(builder.build_recorder())
 }
 
@@ -89,11 +98,14 @@ mod tests {
         metrics::with_local_recorder(&recorder, || {
             metrics::describe_histogram!("reviewfleet_job_seconds", metrics::Unit::Seconds, "Time of a job.");
             metrics::histogram!("reviewfleet_job_seconds", "queue" => "review").record(0.3);
+            metrics::histogram!(QUEUE_SECONDS, "queue" => "review").record(4000.0);
         });
         let text = handle.render();
         assert!(text.contains("# TYPE reviewfleet_job_seconds histogram"), "{text}");
         assert!(text.contains(r#"reviewfleet_job_seconds_bucket{queue="review",le="0.25"} 0"#), "{text}");
         assert!(text.contains(r#"reviewfleet_job_seconds_bucket{queue="review",le="0.5"} 1"#), "{text}");
+        assert!(text.contains(r#"reviewfleet_job_queue_seconds_bucket{queue="review",le="3600"} 0"#), "{text}");
+        assert!(text.contains(r#"reviewfleet_job_queue_seconds_bucket{queue="review",le="14400"} 1"#), "{text}");
     }
 
     #[tokio::test]

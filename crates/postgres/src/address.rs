@@ -12,7 +12,8 @@ const BYTES_MAX: usize = 2_000;
 #[derive(Clone)]
 pub struct Address {
     text: String,
-    options: PgConnectOptions,
+    // On the heap, since it is large and an address is part of much.
+    options: Box<PgConnectOptions>,
     has_password: bool,
 }
 
@@ -43,12 +44,12 @@ impl Address {
         let separator = if others.is_empty() { "" } else { "?" };
         Self {
             text: format!("{scheme}://{authority}/{name}{separator}{}", others.join("&")),
-            options: self.options.clone().database(name),
+            options: Box::new((*self.options).clone().database(name)),
             has_password: self.has_password,
         }
     }
 
-    pub(crate) const fn options(&self) -> &PgConnectOptions {
+    pub(crate) fn options(&self) -> &PgConnectOptions {
         &self.options
     }
 }
@@ -70,7 +71,7 @@ impl FromStr for Address {
         }
         let options = text.parse::<PgConnectOptions>().map_err(|_| AddressError)?;
         let options = options.application_name("reviewfleet").statement_cache_capacity(STATEMENTS_MAX);
-        Ok(Self { text: text.to_owned(), options, has_password })
+        Ok(Self { text: text.to_owned(), options: Box::new(options), has_password })
     }
 }
 

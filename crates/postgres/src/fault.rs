@@ -1,6 +1,6 @@
 use std::io;
 
-use crate::Address;
+use crate::{Address, count_timeout};
 
 /// Classes and codes of <https://www.postgresql.org/docs/current/errcodes-appendix.html>.
 const WRONG_CREDENTIALS: [&str; 2] = ["28000", "28P01"];
@@ -75,6 +75,7 @@ impl Fault {
 
     /// A statement failed.
     pub(crate) fn calling(what: &'static str, error: sqlx::Error) -> Self {
+        count_timeout(&error);
         let code =
             error.as_database_error().and_then(sqlx::error::DatabaseError::code).unwrap_or_default().into_owned();
         match &error {

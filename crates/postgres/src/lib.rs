@@ -7,6 +7,7 @@ mod check;
 mod database;
 mod fault;
 mod migrate;
+mod pool_use;
 mod scratch;
 
 pub use address::{Address, AddressError};
@@ -15,4 +16,5 @@ pub use check::{Setup, check, has_relation};
 pub use database::{Database, PoolOptions};
 pub use fault::Fault;
 pub use migrate::{Index, Schema, Step};
+pub use pool_use::{count_timeout, watch_pool};
 pub use scratch::ScratchDatabase;

@@ -167,6 +167,7 @@ macro_rules! conformance {
             ]
             counts: [
                 a_job_tells_when_its_last_attempt_started,
+                a_lease_tells_how_long_its_job_was_ready,
                 the_depth_counts_every_state,
                 the_oldest_ready_job_tells_its_age,
                 the_depth_tells_limit_and_pause,

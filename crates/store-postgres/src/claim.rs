@@ -61,5 +61,6 @@ fn read(row: &PgRow, token: Uuid) -> Result<LeasedJob, StoreError> {
     let values: Option<Vec<Vec<u8>>> = column(row, JOB_COLUMNS + 1)?;
     let kept = steps.unwrap_or_default().into_iter().zip(values.unwrap_or_default());
     let checkpoints = kept.map(|(step, value)| Checkpoint { step, value }).collect();
-    Ok(LeasedJob { lease: LeaseRef { job: job.id, token: LeaseToken::from(token) }, job, checkpoints })
+    let ready_for = column::<Option<i64>>(row, JOB_COLUMNS + 2)?.map(units::duration).unwrap_or_default();
+    Ok(LeasedJob { lease: LeaseRef { job: job.id, token: LeaseToken::from(token) }, job, checkpoints, ready_for })
 }

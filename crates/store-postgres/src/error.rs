@@ -36,7 +36,10 @@ pub(crate) fn fault(what: &'static str) -> impl Fn(sqlx::Error) -> StoreError {
         }
         sqlx::Error::Configuration(_) => StoreError::Invalid(format!("the address of Postgres is not one: {error}")),
         // Without a connection nothing was asked.
-        sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed => StoreError::undone(what, error),
+        sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed => {
+            postgres::count_timeout(&error);
+            StoreError::undone(what, error)
+        }
         sqlx::Error::Io(io) if io.kind() == std::io::ErrorKind::ConnectionRefused => StoreError::undone(what, error),
         _ => StoreError::Unavailable { what, source: Box::new(error) },
     }

@@ -83,6 +83,7 @@ impl PostgresQueue {
         let tasks = Tasks(vec![
             tokio::spawn(wake::notify(shared.database.clone(), shared.waker.clone())).abort_handle(),
             tokio::spawn(wake::listen(listening, shared.waker.clone())).abort_handle(),
+            tokio::spawn(postgres::watch_pool(shared.database.pool.clone())).abort_handle(),
         ]);
         let (for_enqueues, for_settlements) = (shared.clone(), shared.clone());
         Ok(Self {

@@ -1,7 +1,7 @@
 use std::collections::HashMap;
 
 use job::{JobId, LeaseToken};
-use store::{Checkpoint, LeaseRef, LeasedJob, StoreError};
+use store::{Checkpoint, LeaseRef, LeasedJob, StoreError, units};
 
 use crate::{
     error::fault,
@@ -29,7 +29,8 @@ pub(crate) async fn read(shared: &Shared, token: LeaseToken) -> Result<Vec<Lease
         if column(row, JOB_COLUMNS)? {
             with_checkpoints.push(Id(*job.id.as_uuid()));
         }
-        jobs.push(LeasedJob { lease: LeaseRef { job: job.id, token }, job, checkpoints: Vec::new() });
+        let ready_for = column::<Option<i64>>(row, JOB_COLUMNS + 1)?.map(units::duration).unwrap_or_default();
+        jobs.push(LeasedJob { lease: LeaseRef { job: job.id, token }, job, checkpoints: Vec::new(), ready_for });
     }
     if !with_checkpoints.is_empty() {
         let mut kept = checkpoints(shared, &with_checkpoints).await?;

@@ -116,7 +116,7 @@ mod tests {
             })
             .collect();
         while flushes.load(Ordering::SeqCst) == 0 {
-            tokio::task::yield_now().await;
+            yield_now().await;
         }
         gate.add_permits(51);
         for (i, call) in calls.into_iter().enumerate() {

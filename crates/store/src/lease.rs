@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use job::{CancelReason, Job, JobId, LeaseToken, Transition};
 
 use crate::Checkpoint;
@@ -20,6 +22,9 @@ pub struct LeasedJob {
     pub lease: LeaseRef,
     /// What earlier attempts have kept, in the order of writing.
     pub checkpoints: Vec<Checkpoint>,
+    /// How long it had been ready when the lease was made, by the store's clock. The time in which it was scheduled, or
+    /// parked behind its key's limit, is none of it.
+    pub ready_for: Duration,
 }
 
 impl LeasedJob {

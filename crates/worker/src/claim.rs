@@ -114,7 +114,7 @@ impl Claimer {
 
     async fn deliver(&self, jobs: Vec<store::LeasedJob>, mut slots: OwnedSemaphorePermit, until: Instant) {
         for leased in jobs {
-            metric::claimed(&leased.job.queue);
+            metric::claimed(&leased);
             let held = self.shared.leases.hold(leased.lease, until);
             let slot = match slots.split(1) {
                 Some(slot) => slot,

@@ -1,11 +1,13 @@
 use job::{QueueName, Transition};
 use metrics::{Gauge, Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
+use store::LeasedJob;
 
 const CLAIMED: &str = "reviewfleet_jobs_claimed_total";
 const SETTLED: &str = "reviewfleet_jobs_settled_total";
 const LOST: &str = "reviewfleet_leases_lost_total";
 const REAPED: &str = "reviewfleet_leases_reaped_total";
 const SECONDS: &str = "reviewfleet_job_seconds";
+const QUEUE_SECONDS: &str = "reviewfleet_job_queue_seconds";
 const RUNNING: &str = "reviewfleet_jobs_running";
 
 /// Tells the exporter what the worker's metrics mean. Labels are queues of the configuration and the few names of a
@@ -16,6 +18,7 @@ pub(crate) fn describe(queues: &[QueueName]) {
     describe_counter!(SETTLED, "Attempts settled, by what became of the job");
     describe_counter!(LOST, "Settlements that came too late: the lease had been taken over");
     describe_counter!(REAPED, "Expired leases taken over from workers that died or lost the store");
+    describe_histogram!(QUEUE_SECONDS, Unit::Seconds, "How long a job had been ready when it started");
     describe_histogram!(SECONDS, Unit::Seconds, "From a handler's start to its end");
     describe_gauge!(RUNNING, "Handlers that run");
     for queue in queues {
@@ -26,8 +29,10 @@ pub(crate) fn describe(queues: &[QueueName]) {
     }
 }
 
-pub(crate) fn claimed(queue: &QueueName) {
+pub(crate) fn claimed(leased: &LeasedJob) {
+    let queue = &leased.job.queue;
     counter!(CLAIMED, "queue" => queue.to_string()).increment(1);
+    histogram!(QUEUE_SECONDS, "queue" => queue.to_string()).record(leased.ready_for);
 }
 
 pub(crate) fn settled(queue: &QueueName, transition: &Transition) {

@@ -36,6 +36,15 @@ impl FleetProcess {
         until(text, || self.log().contains(text).then_some(()));
     }
 
+    /// Waits until it listens for HTTP; where.
+    pub fn address(&self) -> String {
+        until("the process listens", || {
+            let log = self.log();
+            let line = log.lines().find(|line| line.contains("serving HTTP"))?;
+            line.rsplit_once("address=").map(|(_, address)| address.trim().to_owned())
+        })
+    }
+
     /// `kill -9`.
     pub fn kill(mut self) {
         self.child.kill().unwrap();
@@ -77,16 +86,16 @@ pub struct Api {
 impl Api {
     pub fn start(dir: &Path, database: &str) -> Self {
         let process = FleetProcess::start("reviewfleet-api", dir, database, "api.log");
-        let address = until("the API listens", || {
-            let log = process.log();
-            let line = log.lines().find(|line| line.contains("serving HTTP"))?;
-            line.rsplit_once("address=").map(|(_, address)| address.trim().to_owned())
-        });
-        // `Err` says that another test of this process has installed it.
-        let _ = rustls::crypto::ring::default_provider().install_default();
+        let address = process.address();
+        install_tls();
         // No connection is used twice: one that the API closes meanwhile would fail the test.
         let client = reqwest::blocking::Client::builder().pool_max_idle_per_host(0).build().unwrap();
         Self { process, url: format!("http://{address}"), client }
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> String {
+        self.process.address()
     }
 
     pub fn get(&self, path: &str) -> (u16, Value) {
@@ -119,6 +128,12 @@ impl Api {
             matches!(view["state"].as_str(), Some("completed" | "dead" | "cancelled")).then_some(view)
         })
     }
+}
+
+/// Chooses the TLS that a client of HTTP is built with, whether it uses any or not.
+pub fn install_tls() {
+    // `Err` says that another test of this process has installed it.
+    let _ = rustls::crypto::ring::default_provider().install_default();
 }
 
 /// Runs what is asynchronous in a test that is not.

@@ -92,7 +92,7 @@ async fn flat(place: &Place, sizes: Sizes, waiting: usize, others: usize, out: &
                 "a job of a key with limit 0 has started"
             );
         }
-        let far = work.from_now(store, FAR).await?;
+        let far = work.in_the_future(store, FAR).await?;
         work.fill(store, others, &keys("later", sizes.keys)?, Some(far), &bar).await?;
     }
     let keys = keys("user", sizes.keys)?;

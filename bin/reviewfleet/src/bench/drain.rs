@@ -90,7 +90,7 @@ async fn drain(place: &Place, backlog: usize, out: &Output) -> Result<f64> {
     let (keys, bar) = (keys("user", KEYS)?, out.progress("filling", 0));
     work.fill(store, JOBS.max(backlog), &keys, None, &bar).await?;
     if backlog > 0 {
-        let far = work.from_now(store, FAR).await?;
+        let far = work.in_the_future(store, FAR).await?;
         work.fill(store, SCHEDULED, &keys, Some(far), &bar).await?;
     }
     bar.finish_and_clear();

@@ -132,7 +132,7 @@ impl Workload {
     }
 
     /// A time by the store's clock.
-    pub async fn from_now(&self, store: &dyn QueueBackend, ahead: SignedDuration) -> Result<Timestamp> {
+    pub async fn in_the_future(&self, store: &dyn QueueBackend, ahead: SignedDuration) -> Result<Timestamp> {
         let job = self.job(&ConcurrencyKey::new("clock")?);
         store_all(store, std::slice::from_ref(&job)).await?;
         let stored = store.get(job.id).await?.context("the store has lost a job")?;

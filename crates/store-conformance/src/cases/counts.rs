@@ -25,6 +25,30 @@ pub async fn a_job_tells_when_its_last_attempt_started(bed: Bed) {
     assert_eq!(bed.view(id).await.started_at, Some(created + Duration::from_secs(63)));
 }
 
+pub async fn a_lease_tells_how_long_its_job_was_ready(bed: Bed) {
+    let within = |told: Duration, least: Duration| told >= least && told < least + Duration::from_secs(5);
+    bed.put_all((0..3).map(|_| Bed::keyed("a")).collect()).await;
+    bed.advance(Duration::from_secs(40)).await;
+    let request = Bed::request(10);
+    let mut first = bed.store.claim(&request).await.unwrap().jobs;
+    assert_eq!(first.len(), 2, "the key's limit");
+    assert!(first.iter().all(|leased| within(leased.ready_for, Duration::from_secs(40))), "{first:?}");
+    bed.advance(Duration::from_secs(5)).await;
+    let again = bed.store.claim(&request).await.unwrap().jobs;
+    assert_eq!(again.iter().map(|l| l.ready_for).max(), first.iter().map(|l| l.ready_for).max(), "it was leased then");
+
+    bed.end(first.remove(0), &Bed::transient()).await;
+    bed.advance(Duration::from_secs(7)).await;
+    let parked = bed.claim_one().await;
+    assert!(within(parked.ready_for, Duration::from_secs(7)), "parked, it was not ready: {parked:?}");
+    bed.complete(vec![parked, first.remove(0)]).await;
+    bed.advance(Duration::from_mins(1)).await;
+    bed.maintain().await;
+    bed.advance(Duration::from_secs(9)).await;
+    let retried = bed.claim_one().await;
+    assert!(within(retried.ready_for, Duration::from_secs(9)), "it waited for its time before: {retried:?}");
+}
+
 pub async fn the_depth_counts_every_state(bed: Bed) {
     assert_eq!(numbers(&bed.stats().await), [0; 5]);
     bed.put_all((0..6).map(|_| Bed::keyed("a")).collect()).await;

@@ -255,7 +255,12 @@ impl Content {
 }
 
 fn leased(row: &Row, token: LeaseToken) -> LeasedJob {
-    LeasedJob { job: row.job.clone(), lease: LeaseRef { job: row.job.id, token }, checkpoints: row.checkpoints.clone() }
+    LeasedJob {
+        job: row.job.clone(),
+        lease: LeaseRef { job: row.job.id, token },
+        checkpoints: row.checkpoints.clone(),
+        ready_for: Duration::ZERO,
+    }
 }
 
 #[async_trait]

@@ -95,6 +95,7 @@ async fn what_a_worker_does_is_metered_by_queue_and_outcome() {
     assert_eq!(meter.value("reviewfleet_jobs_settled_total{queue=work,outcome=completed}"), Some(5));
     assert_eq!(meter.value("reviewfleet_jobs_settled_total{queue=work,outcome=dead}"), Some(1));
     assert_eq!(meter.value("reviewfleet_leases_reaped_total{queue=work}"), Some(0));
+    assert_eq!(meter.value("reviewfleet_job_queue_seconds{queue=work}"), Some(7));
     assert_eq!(meter.value("reviewfleet_job_seconds{queue=work}"), Some(7));
     assert_eq!(meter.gauge("reviewfleet_jobs_running{queue=work}"), Some(0.0));
 }
