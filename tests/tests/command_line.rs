@@ -54,6 +54,9 @@ fn a_wrong_command_line_says_what_is_allowed_and_ends_with_2() {
         ("cron set weekly @weekly --queue review --kind report --key all", "--class <CLASS>"),
         ("prune", "--before <TIME>"),
         ("completions tcl", "possible values: bash"),
+        ("bench --scenario nap", "possible values: enqueue-batch"),
+        ("bench --backend oracle", "possible values: sqlite, postgres"),
+        ("bench --backend postgres --url mysql://ann:s3cret@h/db", "expected postgres://user@host:port/database"),
         (&format!("enqueue --repository widgets --head {sha} --user ann"), "expected owner/name"),
         ("enqueue --repository acme/widgets --head main --user ann", "40 or 64 hexadecimal digits"),
     ] {
@@ -298,4 +301,47 @@ fn a_reader_that_has_had_enough_is_no_failure() {
         let ended = child.wait_with_output().unwrap();
         assert_eq!((ended.status.code(), ended.stderr.as_slice()), (Some(0), b"".as_slice()), "{line}");
     }
+}
+
+#[test]
+fn a_bench_prints_an_object_a_line_and_leaves_nothing_behind() {
+    let dir = tempfile::tempdir().unwrap();
+    let (code, out, err) = command(dir.path(), "bench --backend sqlite --scenario pickup --json");
+    assert_eq!(code, 0, "{out}{err}");
+    let figure: Value = serde_json::from_str(out.trim()).unwrap();
+    assert_eq!(
+        (&figure["scenario"], &figure["backend"], &figure["unit"]),
+        (&"pickup".into(), &"sqlite".into(), &"jobs/s".into())
+    );
+    assert!(
+        figure["value"].as_f64().unwrap() > 0.0 && figure["p50_ms"].as_f64() <= figure["p99_ms"].as_f64(),
+        "{figure}"
+    );
+    assert!(figure["ratio_to_bare"].is_null() && figure["conditions"].is_string(), "{figure}");
+    assert!(std::fs::read_dir(dir.path()).unwrap().next().is_none());
+}
+
+#[test]
+fn a_bench_of_a_server_makes_its_own_database_and_removes_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let url = postgres_testing::server_url();
+    let (code, out, err) =
+        command(dir.path(), &format!("bench --backend postgres --scenario pickup --json --url {url}"));
+    assert_eq!(code, 0, "{out}{err}");
+    assert_eq!(serde_json::from_str::<Value>(out.trim()).unwrap()["backend"], "postgres");
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let server = runtime.block_on(postgres_testing::Database::fresh(url));
+    let left = "SELECT datname FROM pg_database WHERE datname LIKE 'reviewfleet_scratch%'";
+    assert_eq!(runtime.block_on(server.texts(left)), [""; 0]);
+}
+
+#[test]
+fn a_bench_of_a_server_that_is_not_there_says_so() {
+    let dir = tempfile::tempdir().unwrap();
+    refused(
+        dir.path(),
+        "bench --backend postgres --scenario pickup --url postgres://ann:s3cret@127.0.0.1:1/db",
+        1,
+        "no server listens at postgres://ann@127.0.0.1:1/db",
+    );
 }
