@@ -70,8 +70,15 @@ pub struct History {
 /// What the contract does not allow.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Violation {
-    KeyLimit { key: String, held: usize, limit: usize },
-    QueueLimit { held: usize, limit: usize },
+    KeyLimit {
+        key: String,
+        held: usize,
+        limit: usize,
+    },
+    QueueLimit {
+        held: usize,
+        limit: usize,
+    },
     SettledTwice(Uuid),
     /// An answered job that neither ended nor is live.
     Lost(Uuid),
@@ -85,9 +92,15 @@ pub enum Violation {
     /// A handler began a job that no lease on record explains.
     BegunWithoutLease(Uuid),
     /// A claim started the second though the first was ready before it, and comes first.
-    Overtaken { first: Uuid, second: Uuid },
+    Overtaken {
+        first: Uuid,
+        second: Uuid,
+    },
     /// A ready job waited while another key had this many starts.
-    NoTurn { waiting: Uuid, other: String },
+    NoTurn {
+        waiting: Uuid,
+        other: String,
+    },
     Attempts(Uuid),
     Crashes(Uuid),
 }
@@ -149,7 +162,7 @@ impl History {
                     found.insert(Violation::LeasedAfterItsEnd(event.job));
                 }
             }
-            if event.state.is_none() {
+            if event.state.is_none() && event.was == Some(LEASED) {
                 left.insert(event.job);
             }
         }
@@ -172,7 +185,9 @@ impl History {
                 found.insert(Violation::SettlementForgotten(*job));
             }
         }
-        found.extend(self.begun.iter().filter(|job| !leased.contains(job)).map(|job| Violation::BegunWithoutLease(*job)));
+        found.extend(
+            self.begun.iter().filter(|job| !leased.contains(job)).map(|job| Violation::BegunWithoutLease(*job)),
+        );
     }
 
     fn counts(&self, found: &mut BTreeSet<Violation>) {
@@ -219,9 +234,15 @@ impl History {
                     }
                 }
             }
-            for event in events.iter().filter(|event| event.state == Some(READY)) {
-                let since = Ready { job: event.job, since: event.at, starts: HashMap::new() };
-                ready.insert((-event.priority, &event.key, event.arrival), since);
+            // In their order: a repeated enqueue of a job that has ended comes and goes in one transaction.
+            for event in events {
+                let place = (-event.priority, event.key.as_str(), event.arrival);
+                if event.was == Some(READY) {
+                    ready.remove(&place);
+                }
+                if event.state == Some(READY) {
+                    ready.insert(place, Ready { job: event.job, since: event.at, starts: HashMap::new() });
+                }
             }
         }
     }

@@ -54,11 +54,8 @@ fn told(what: &str) -> Option<String> {
 #[test]
 fn a_worker_of_these_tests() {
     let Some(url) = told(URL) else { return };
-    let options = Options {
-        transaction_pooler: told(LISTEN).is_some(),
-        listen_url: told(LISTEN),
-        ..Options::default()
-    };
+    let options =
+        Options { transaction_pooler: told(LISTEN).is_some(), listen_url: told(LISTEN), ..Options::default() };
     tracing_subscriber::fmt().with_ansi(false).with_writer(std::io::stderr).with_env_filter("warn").init();
     let begun = OpenOptions::new().create(true).append(true).open(told(BEGUN).unwrap()).unwrap();
     let handlers = Handlers::default().with(JobKind::new("sleep").unwrap(), Arc::new(Sleeper(begun)));
@@ -150,6 +147,7 @@ impl Drop for Worker {
 /// The library that shows a process another time than the machine's, which `ops/prepare` installs.
 pub fn faketime() -> PathBuf {
     let of = |dir: std::fs::DirEntry| dir.path().join("faketime/libfaketime.so.1");
-    let found = std::fs::read_dir(Path::new("/usr/lib")).unwrap().map(|dir| of(dir.unwrap())).find(|file| file.exists());
+    let found =
+        std::fs::read_dir(Path::new("/usr/lib")).unwrap().map(|dir| of(dir.unwrap())).find(|file| file.exists());
     found.expect("libfaketime is missing: run ops/prepare")
 }
