@@ -105,6 +105,13 @@ pub enum Violation {
     Crashes(Uuid),
 }
 
+impl Violation {
+    /// Whether it is about who starts first, and not about what is kept.
+    pub const fn is_of_order(&self) -> bool {
+        matches!(self, Self::Overtaken { .. } | Self::NoTurn { .. })
+    }
+}
+
 impl History {
     /// All violations, each once.
     pub fn violations(&self) -> BTreeSet<Violation> {

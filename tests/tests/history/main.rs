@@ -18,7 +18,6 @@ use std::{
     time::{Duration, Instant},
 };
 
-use checker::Violation;
 use postgres_testing::Pooler;
 use rustix::process::Signal;
 use sqlx::{Connection, Executor, PgConnection};
@@ -191,26 +190,4 @@ fn an_outage_is_waited_out_with_one_line_a_fault_and_no_storm() {
         }
         assert!(log.lines().count() <= 40, "{log}");
     }
-}
-
-#[test]
-fn the_checker_sees_a_queue_without_its_lock() {
-    let mut stage = Stage::new();
-    // As queue.enter, but for the lock; slower to commit, so that claims meet.
-    stage.execute(
-        "CREATE OR REPLACE FUNCTION queue.enter(queues integer[]) RETURNS bigint LANGUAGE plpgsql AS $$
-         BEGIN
-             PERFORM set_config('synchronous_commit', 'off', true), set_config('enable_seqscan', 'off', true),
-                     set_config('enable_bitmapscan', 'off', true), set_config('enable_hashjoin', 'off', true),
-                     set_config('enable_mergejoin', 'off', true), set_config('enable_sort', 'off', true);
-             RETURN queue.queue_now();
-         END $$",
-    );
-    let workers = workers(&stage);
-    stage.feed();
-    sleep(FAULTS);
-    drop(workers);
-    let violations = stage.so_far().violations();
-    println!("{} violations, such as {:?}", violations.len(), violations.iter().take(5).collect::<Vec<_>>());
-    assert!(violations.iter().any(|found| matches!(found, Violation::KeyLimit { .. })), "{violations:?}");
 }
