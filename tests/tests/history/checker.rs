@@ -282,7 +282,7 @@ mod tests {
         }
 
         fn step(mut self, job: u128, key: &str, priority: i16, was: Option<i16>, state: Option<i16>) -> Self {
-            let now = (self.0.events.len() as i64 + 1) * 1_000_000;
+            let now = (i64::try_from(self.0.events.len()).unwrap() + 1) * 1_000_000;
             self.0.events.push(Event {
                 at: now,
                 began: now - 1_000,
@@ -290,7 +290,7 @@ mod tests {
                 job: id(job),
                 key: key.to_owned(),
                 priority,
-                arrival: job as i64,
+                arrival: job.try_into().unwrap(),
                 was,
                 state,
                 changes_hands: was == Some(LEASED) && state == Some(LEASED),

@@ -66,9 +66,9 @@ fn the_contract_holds_while_the_server_is_killed_and_restarted() {
     stage.settle_by_hand();
     again_and_again(Duration::from_millis(1_200), |n| {
         if n % 2 == 0 {
-            stage.server.crash()
+            stage.server.crash();
         } else {
-            stage.server.stop()
+            stage.server.stop();
         }
         stage.server.restart();
     });

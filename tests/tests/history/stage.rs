@@ -32,7 +32,7 @@ const BATCH_EVERY: Duration = Duration::from_millis(50);
 /// A test with fewer has tested too little, however busy the machine.
 const JOBS_MIN: usize = 500;
 /// How long all work may take after the last job came: an outage is followed by 10 s in which nothing is reaped.
-const DRAIN_MAX: Duration = Duration::from_secs(60);
+const DRAIN_MAX: Duration = Duration::from_mins(1);
 
 fn queue_name() -> QueueName {
     QueueName::new("work").unwrap()
