@@ -183,7 +183,10 @@ fn an_outage_is_waited_out_with_one_line_a_fault_and_no_storm() {
     assert!(workers.iter_mut().all(Worker::runs), "no worker ends with its database");
     let logs: Vec<String> = workers.iter().map(Worker::log).collect();
     stage.keeps_the_contract();
-    assert!(logs.iter().all(|log| log.contains("op=\"claim\"")), "an outage is told: {logs:#?}");
+    assert!(
+        logs.iter().all(|log| log.contains("no further line until it answers again")),
+        "an outage is told: {logs:#?}"
+    );
     for log in logs {
         for op in ["claim", "settle", "renew", "reap", "maintain"] {
             let of_op = |line: &&str| line.contains("WARN") && line.contains(&format!("op=\"{op}\""));
