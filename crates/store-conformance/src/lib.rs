@@ -40,6 +40,7 @@ macro_rules! conformance {
                 a_lease_that_has_expired_but_was_not_taken_over_settles,
                 a_renewed_lease_is_not_reaped,
                 a_repeated_claim_answers_the_jobs_it_still_holds,
+                a_repeated_claim_is_answered_though_nothing_is_ready_any_more,
                 a_repeated_claim_leases_no_more,
                 a_lease_of_an_unknown_job_is_lost,
             ]

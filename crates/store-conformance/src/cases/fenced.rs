@@ -145,6 +145,15 @@ pub async fn a_repeated_claim_answers_the_jobs_it_still_holds(bed: Bed) {
     assert_eq!(left, ids[1..]);
 }
 
+pub async fn a_repeated_claim_is_answered_though_nothing_is_ready_any_more(bed: Bed) {
+    bed.put(Bed::job()).await;
+    let request = Bed::request(10);
+    let first = bed.store.claim(&request).await.unwrap().jobs.remove(0);
+    assert_eq!(bed.stats().await.ready, 0);
+    let again: Vec<_> = bed.store.claim(&request).await.unwrap().jobs.iter().map(|leased| leased.lease).collect();
+    assert_eq!(again, [first.lease]);
+}
+
 pub async fn a_repeated_claim_leases_no_more(bed: Bed) {
     bed.put(Bed::job()).await;
     let request = Bed::request(10);
