@@ -1,13 +1,11 @@
 //! Which processes a wake-up reaches.
 
-#![expect(clippy::unwrap_used, reason = "all of this is test code")]
-
 mod support;
 
 use std::time::Duration;
 
 use job::Transition;
-use store::{LimitTarget, QueueAdmin, QueueStore};
+use store::{LimitTarget, QueueAdmin, QueueStore, Wakeups};
 use store_conformance::Bed;
 use store_postgres::{Options, PostgresQueue};
 use support::{Database, server_url};
