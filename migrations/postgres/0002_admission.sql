@@ -193,37 +193,42 @@ BEGIN
             ORDER BY j.priority DESC, j.arrival LIMIT f.most
         ) p
     ), limited AS MATERIALIZED (
-        SELECT b.*, coalesce(
+        -- Looked up for the first of each key and class alone.
+        SELECT b.*, max(CASE WHEN b.place = 1 THEN coalesce(
                 (SELECT CASE WHEN o.paused THEN 0 ELSE o.job_limit END FROM queue.key_override o
                  WHERE o.queue = b.queue AND o.key = b.key),
                 (SELECT c.job_limit FROM queue.limit_class c WHERE c.queue = b.queue AND c.class = b.class)
-            ) AS job_limit, (
+            ) END) OVER same AS job_limit, max(CASE WHEN b.place = 1 AND counted THEN (
+                SELECT count(*) FROM queue.job j WHERE j.queue = b.queue AND j.key = b.key AND j.state = 1
+            ) ELSE 0 END) OVER same AS leased, max(CASE WHEN b.place = 1 THEN (
                 SELECT c.throttle_starts - coalesce((
                     SELECT sum(s.n) FROM queue.throttle_start s
                     WHERE s.queue = b.queue AND s.class = b.class AND s.key = b.key AND s.at > now_ms - c.throttle_ms
-                ), 0) - (
-                    SELECT count(*) FROM (
-                        SELECT FROM queue.job j WHERE j.queue = b.queue AND j.key = b.key AND j.state = 2
-                          AND (j.priority > b.priority OR (j.priority = b.priority AND j.arrival < b.arrival))
-                        ORDER BY j.priority DESC, j.arrival OFFSET 0
-                    ) ahead
-                )
+                ), 0)
                 FROM queue.limit_class c
                 WHERE c.queue = b.queue AND c.class = b.class AND c.throttle_starts IS NOT NULL
-            ) AS starts_left
-        FROM best b
+            ) END) OVER same AS starts
+        FROM best b WINDOW same AS (PARTITION BY b.queue, b.key, b.class)
+    ), throttled AS MATERIALIZED (
+        SELECT l.*, l.starts - CASE WHEN l.starts IS NOT NULL THEN (
+                SELECT count(*) FROM (
+                    SELECT FROM queue.job j WHERE j.queue = l.queue AND j.key = l.key AND j.state = 2
+                      AND (j.priority > l.priority OR (j.priority = l.priority AND j.arrival < l.arrival))
+                    ORDER BY j.priority DESC, j.arrival OFFSET 0
+                ) ahead
+            ) END AS starts_left
+        FROM limited l
     ), fitting AS MATERIALIZED (
-        SELECT l.* FROM limited l
-        WHERE coalesce(l.place <= l.starts_left, true) AND (l.job_limit IS NULL OR l.place <= l.job_limit - CASE WHEN counted THEN (
-            SELECT count(*) FROM queue.job j WHERE j.queue = l.queue AND j.key = l.key AND j.state = 1
-        ) + (
-            SELECT count(*) FROM (
-                SELECT FROM queue.job j
-                WHERE j.queue = l.queue AND j.key = l.key AND j.state = 2 AND j.priority >= l.priority
-                  AND (j.priority > l.priority OR j.arrival < l.arrival)
-                ORDER BY j.priority DESC, j.arrival OFFSET 0
-            ) ahead
-        ) ELSE 0 END)
+        SELECT t.* FROM throttled t
+        WHERE coalesce(t.place <= t.starts_left, true) AND coalesce(t.place <= t.job_limit - t.leased, true)
+          AND (t.job_limit IS NULL OR NOT counted OR t.place <= t.job_limit - t.leased - (
+              SELECT count(*) FROM (
+                  SELECT FROM queue.job j
+                  WHERE j.queue = t.queue AND j.key = t.key AND j.state = 2 AND j.priority >= t.priority
+                    AND (j.priority > t.priority OR j.arrival < t.arrival)
+                  ORDER BY j.priority DESC, j.arrival OFFSET 0
+              ) ahead
+          ))
     ), lanes AS (
         -- Looked up for the first of each lane alone, and the same for all of it: the ready job before it, and the last one.
         SELECT n.*, max(CASE WHEN n.nth = 1 THEN (
@@ -256,9 +261,9 @@ BEGIN
         FROM lanes f
     )
     SELECT array_agg(p.at), array_agg(p.queue), array_agg(p.pass), array_agg(p.arrival),
-           (SELECT array_agg(l.queue) FROM limited l WHERE l.place > l.starts_left),
-           (SELECT array_agg(l.key) FROM limited l WHERE l.place > l.starts_left),
-           (SELECT array_agg(l.class) FROM limited l WHERE l.place > l.starts_left)
+           (SELECT array_agg(t.queue) FROM throttled t WHERE t.place > t.starts_left),
+           (SELECT array_agg(t.key) FROM throttled t WHERE t.place > t.starts_left),
+           (SELECT array_agg(t.class) FROM throttled t WHERE t.place > t.starts_left)
     INTO tids, queues, passes, arrivals, throttled_queues, throttled_keys, throttled_classes FROM placed p;
     IF throttled_queues IS NOT NULL THEN
         PERFORM queue.watch(u.queue, array_agg(u.key), array_agg(u.class), now_ms)
