@@ -449,6 +449,8 @@ impl FakeLedger {
             duration_ms: 12,
             document: r#"{"findings":[]}"#.to_owned(),
             markdown: "# Review\n".to_owned(),
+            pull_request: posted.pull_request,
+            status: None,
         };
         self.reviews.lock().unwrap().push(ReviewRecord { review, created_at: Timestamp::UNIX_EPOCH });
         id
