@@ -112,6 +112,12 @@ pub struct Enqueue {
     /// The user's tier
     #[arg(long)]
     pub tier: Option<String>,
+    /// The pull request's number: only its newest push is reviewed
+    #[arg(long, value_name = "NUMBER", requires = "pushed_at")]
+    pub pull_request: Option<u32>,
+    /// When the head was pushed there, as 2026-11-25T13:58:06Z
+    #[arg(long, value_name = "TIME", requires = "pull_request")]
+    pub pushed_at: Option<Timestamp>,
 }
 
 /// What to do with jobs.

@@ -78,7 +78,8 @@ pub(crate) async fn fire(shared: &Shared, most: usize) -> Result<usize, StoreErr
     let job = |view: &CronView| view.entry.firing(view.next_at.unwrap_or(now), JobId::from(Uuid::now_v7()));
     let jobs = fired.iter().map(job).collect::<Result<Vec<NewJob>, _>>().map_err(corrupt("a schedule"))?;
     let jobs: Vec<&NewJob> = jobs.iter().collect();
-    let row = enqueue::statement(&jobs).persistent(persistent).fetch_one(&mut *tx).await.map_err(&what)?;
+    let row =
+        enqueue::statement(sql::ENQUEUE, &jobs).persistent(persistent).fetch_one(&mut *tx).await.map_err(&what)?;
     let made = |(job, answer): (&&NewJob, Enqueued)| match answer {
         Enqueued::Inserted => Some(*job.id.as_uuid()),
         Enqueued::Duplicate(other) | Enqueued::Superseded(other) => Some(*other.as_uuid()),

@@ -17,7 +17,7 @@ use crate::{
 };
 
 /// Parked jobs of a key that one second look may make ready; the sweep finds what it leaves.
-const REFILL_PER_KEY_MAX: i32 = 10;
+pub(crate) const REFILL_PER_KEY_MAX: i32 = 10;
 /// Callers whose wait for the disk one commit ends.
 const FLUSH_JOIN_MAX: usize = 4096;
 
@@ -101,7 +101,11 @@ impl Shared {
     /// Looks once more for room of the keys whose jobs a call has parked, named by two columns of its answer: a lease that
     /// it has counted may have ended since.
     pub(crate) async fn refill(&self, answer: &PgRow, at: usize) -> Result<(), StoreError> {
-        let (queues, keys): (Vec<i32>, Vec<String>) = (column(answer, at)?, column(answer, at + 1)?);
+        self.refill_keys(column(answer, at)?, column(answer, at + 1)?).await
+    }
+
+    /// As [`Shared::refill`], of keys and the queues that they are of.
+    pub(crate) async fn refill_keys(&self, queues: Vec<i32>, keys: Vec<String>) -> Result<(), StoreError> {
         if keys.is_empty() {
             return Ok(());
         }

@@ -9,6 +9,7 @@ mod claim;
 mod cron;
 mod database;
 mod enqueue;
+mod enqueue_in;
 mod error;
 mod groups;
 mod maintain;
@@ -22,4 +23,5 @@ mod sql;
 mod view;
 mod wake;
 
+pub use enqueue_in::{Staged, enqueue_in};
 pub use queue::{Options, PostgresQueue};

@@ -70,6 +70,7 @@ fn migrator() -> Migrator {
         step(3, "work", include_str!("../../../migrations/postgres/0003_work.sql")),
         step(4, "operator", include_str!("../../../migrations/postgres/0004_operator.sql")),
         step(5, "settings", include_str!("../../../migrations/postgres/0005_settings.sql")),
+        step(6, "enqueue in", include_str!("../../../migrations/postgres/0006_enqueue_in.sql")),
     ]);
     migrator.create_schema("queue");
     migrator.dangerous_set_table_name("queue.migration");

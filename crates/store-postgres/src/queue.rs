@@ -12,7 +12,7 @@ use store::{
 use tokio::{sync::watch, task::AbortHandle};
 
 use crate::{
-    admin, claim, cron, database::Shared, enqueue, groups, maintain, open, operate, renew, settle, view, wake,
+    Staged, admin, claim, cron, database::Shared, enqueue, groups, maintain, open, operate, renew, settle, view, wake,
 };
 
 /// How to open a queue.
@@ -111,6 +111,12 @@ impl PostgresQueue {
     #[inline(never)]
     pub fn shared(self) -> Arc<dyn QueueBackend> {
         Arc::new(self)
+    }
+
+    /// Says that the transaction of staged jobs has committed: as [`Staged::announce`], joined with the other wake-ups of
+    /// this process, so that many transactions a second cost few.
+    pub async fn announce(&self, staged: Staged) -> Result<(), StoreError> {
+        staged.announce_by(&self.shared).await
     }
 
     /// Closes the connections once all operations under way have ended. Dropping the queue does the same later.
