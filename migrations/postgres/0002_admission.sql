@@ -66,9 +66,12 @@ END $$;
 -- The last statement of its transaction that waits for others.
 CREATE FUNCTION queue.count_moves(queues integer[], froms smallint[], tos smallint[]) RETURNS void
 LANGUAGE plpgsql AS $$
+DECLARE
+    -- See queue.own_slot.
+    own_slot smallint := coalesce(nullif(current_setting('reviewfleet.slot', true), '')::smallint, pg_backend_pid() % 16);
 BEGIN
     INSERT INTO queue.depth AS d (queue, slot, scheduled, ready, parked, leased, dead)
-    SELECT m.queue, pg_backend_pid() % 16,
+    SELECT m.queue, own_slot,
            coalesce(sum(m.jobs) FILTER (WHERE m.t = 0), 0) - coalesce(sum(m.jobs) FILTER (WHERE m.f = 0), 0),
            coalesce(sum(m.jobs) FILTER (WHERE m.t = 2), 0) - coalesce(sum(m.jobs) FILTER (WHERE m.f = 2), 0),
            coalesce(sum(m.jobs) FILTER (WHERE m.t = 3), 0) - coalesce(sum(m.jobs) FILTER (WHERE m.f = 3), 0),
