@@ -1,14 +1,12 @@
 //! Which processes a wake-up reaches.
 
-mod support;
-
 use std::time::Duration;
 
 use job::Transition;
+use postgres_testing::{Database, server_url};
 use store::{LimitTarget, QueueAdmin, QueueStore, Wakeups};
 use store_conformance::Bed;
 use store_postgres::{Options, PostgresQueue};
-use support::{Database, server_url};
 use tokio::time::timeout;
 
 /// Far beyond what a wake-up takes, so that only one that does not come is late.
