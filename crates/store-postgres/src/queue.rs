@@ -26,13 +26,23 @@ pub struct Options {
     pub transaction_pooler: bool,
     /// Where to listen for wake-ups, if not at the queue's own address: a pooler in transaction mode hears none.
     pub listen_url: Option<String>,
+    /// How long the connection that listens may be silent before it is asked whether it lives; it has as long to answer, and
+    /// 5 s at most. So late is noticed that it was cut without a word, by a firewall or a machine that has failed: until then
+    /// no wake-up of other processes is heard. Default 30 s, within the minutes after which firewalls forget a connection.
+    pub listen_probe: Duration,
     /// How long a key's first job may wait though it could start, before it gets every tenth start.
     pub max_wait: Duration,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { connections_max: 10, transaction_pooler: false, listen_url: None, max_wait: Duration::from_mins(5) }
+        Self {
+            connections_max: 10,
+            transaction_pooler: false,
+            listen_url: None,
+            listen_probe: Duration::from_secs(30),
+            max_wait: Duration::from_mins(5),
+        }
     }
 }
 
@@ -42,6 +52,7 @@ impl std::fmt::Debug for Options {
         f.debug_struct("Options")
             .field("connections_max", &self.connections_max)
             .field("transaction_pooler", &self.transaction_pooler)
+            .field("listen_probe", &self.listen_probe)
             .field("max_wait", &self.max_wait)
             .finish_non_exhaustive()
     }
@@ -82,7 +93,7 @@ impl PostgresQueue {
         let shared = Arc::new(Shared::new(database, units::millis(options.max_wait)));
         let tasks = Tasks(vec![
             tokio::spawn(wake::notify(shared.database.clone(), shared.waker.clone())).abort_handle(),
-            tokio::spawn(wake::listen(listening, shared.waker.clone())).abort_handle(),
+            tokio::spawn(wake::listen(listening, options.listen_probe, shared.waker.clone())).abort_handle(),
             tokio::spawn(postgres::watch_pool(shared.database.pool.clone())).abort_handle(),
         ]);
         let (for_enqueues, for_settlements) = (shared.clone(), shared.clone());
