@@ -9,11 +9,21 @@ use store::{
     QueueSettings, QueueStats, QueueStore, ReapRequest, Renewal, ReplayFilter, Retried, Settled, Settlement,
     StoreError, Throttle, Wakeups, check_enqueue, check_leases, in_parts, units,
 };
-use tokio::{sync::watch, task::AbortHandle};
+use tokio::{
+    sync::{Semaphore, watch},
+    task::AbortHandle,
+};
 
 use crate::{
-    admin, claim, cron, database::Shared, enqueue, groups, maintain, open, operate, renew, settle, view, wake,
+    admin, claim, cron,
+    database::Shared,
+    enqueue,
+    error::{ended, is_lock_timeout},
+    groups, maintain, open, operate, renew, settle, view, wake,
 };
+
+/// Calls at once that failed together and are tried alone: those that wait for a lock leave connections to all others.
+const APART_MAX: usize = 4;
 
 /// How to open a queue.
 #[derive(Clone)]
@@ -102,7 +112,7 @@ impl PostgresQueue {
             meter: Meter::new("postgres"),
             enqueues: JoinedCalls::start(move |calls: Vec<Vec<_>>| {
                 let shared = for_enqueues.clone();
-                async move { enqueue_apart(&shared, &calls).await }
+                async move { enqueue_apart(&shared, calls).await }
             }),
             settlements: JoinedCalls::start(move |calls: Vec<Vec<_>>| {
                 let shared = for_settlements.clone();
@@ -133,15 +143,25 @@ impl PostgresQueue {
     }
 }
 
-/// Stores the jobs of all calls together; what cannot be stored hurts its caller alone.
-async fn enqueue_apart(shared: &Shared, calls: &[Vec<NewJob>]) -> Vec<Result<Vec<Enqueued>, StoreError>> {
-    let together = enqueue_all(shared, calls).await;
-    if calls.len() == 1 || together.as_ref().map_or_else(StoreError::is_transient, |_| true) {
-        return in_parts(calls, together);
+/// Stores the jobs of all calls together; what cannot be stored, or waits too long for a unique key that another's transaction
+/// holds, hurts its caller alone.
+async fn enqueue_apart(shared: &Arc<Shared>, calls: Vec<Vec<NewJob>>) -> Vec<Result<Vec<Enqueued>, StoreError>> {
+    let together = enqueue_all(shared, &calls).await;
+    let is_of_one = |error: &StoreError| !error.is_transient() || is_lock_timeout(error);
+    if calls.len() == 1 || !together.as_ref().is_err_and(is_of_one) {
+        return in_parts(&calls, together);
     }
-    let mut answers = Vec::with_capacity(calls.len());
-    for call in calls {
-        answers.push(enqueue_all(shared, std::slice::from_ref(call)).await);
+    let turns = Arc::new(Semaphore::new(APART_MAX));
+    let each_alone = calls.into_iter().map(|call| {
+        let (shared, turns) = (shared.clone(), turns.clone());
+        tokio::spawn(async move {
+            let _turn = turns.acquire_owned().await;
+            enqueue_all(&shared, &[call]).await
+        })
+    });
+    let mut answers = Vec::new();
+    for one in each_alone.collect::<Vec<_>>() {
+        answers.push(one.await.unwrap_or_else(|error| Err(ended(error))));
     }
     answers
 }
