@@ -104,7 +104,7 @@ impl PostgresQueue {
         let tasks = Tasks(vec![
             tokio::spawn(wake::notify(shared.database.clone(), shared.waker.clone())).abort_handle(),
             tokio::spawn(wake::listen(listening, options.listen_probe, shared.waker.clone())).abort_handle(),
-            tokio::spawn(postgres::watch_pool(shared.database.pool.clone())).abort_handle(),
+            tokio::spawn(postgres::watch_pool(shared.database.door.pool().clone())).abort_handle(),
         ]);
         let (for_enqueues, for_settlements) = (shared.clone(), shared.clone());
         Ok(Self {
@@ -124,7 +124,7 @@ impl PostgresQueue {
 
     /// The connections, for another part of the same process that keeps something in the same database.
     pub fn pool(&self) -> &sqlx::PgPool {
-        &self.shared.database.pool
+        self.shared.database.door.pool()
     }
 
     /// The same, for callers who know the trait alone.
@@ -139,7 +139,7 @@ impl PostgresQueue {
         for task in &self.tasks.0 {
             task.abort();
         }
-        self.shared.database.pool.close().await;
+        self.shared.database.door.pool().close().await;
     }
 }
 
