@@ -4,13 +4,14 @@ use std::{
 };
 
 use sqlx::{
-    PgPool, Postgres, Row,
+    Connection, Postgres, Row,
     postgres::{PgArguments, PgRow},
     query::Query,
 };
 use store::{GroupCommit, StoreError};
 
 use crate::{
+    door::Door,
     error::{fault, shutting_down},
     sql,
     wake::Waker,
@@ -24,7 +25,7 @@ const FLUSH_JOIN_MAX: usize = 4096;
 /// The connections.
 #[derive(Debug, Clone)]
 pub(crate) struct Database {
-    pub(crate) pool: PgPool,
+    pub(crate) door: Door,
     /// Whether each statement may meet another server process, as behind `PgBouncer` in transaction mode.
     pub(crate) pooled: bool,
 }
@@ -36,11 +37,12 @@ impl Database {
         what: &'static str,
         query: Query<'_, Postgres, PgArguments>,
     ) -> Result<Vec<PgRow>, StoreError> {
+        let mut connection = self.door.connection().await.map_err(fault(what))?;
         if !self.pooled {
-            return query.fetch_all(&self.pool).await.map_err(fault(what));
+            return query.fetch_all(&mut *connection).await.map_err(fault(what));
         }
         // A statement is prepared and run in two steps, which only a transaction keeps on one server process.
-        let mut tx = self.pool.begin().await.map_err(fault(what))?;
+        let mut tx = connection.begin().await.map_err(fault(what))?;
         let rows = query.persistent(false).fetch_all(&mut *tx).await.map_err(fault(what))?;
         tx.commit().await.map_err(fault(what))?;
         Ok(rows)

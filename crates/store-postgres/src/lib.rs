@@ -8,6 +8,7 @@ mod admin;
 mod claim;
 mod cron;
 mod database;
+mod door;
 mod enqueue;
 mod enqueue_in;
 mod error;
