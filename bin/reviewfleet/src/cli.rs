@@ -392,6 +392,9 @@ pub struct Bench {
     /// A Postgres server to measure, in a database that is made and removed; without it a private server is started
     #[arg(long, value_name = "URL", value_parser = address)]
     pub url: Option<Address>,
+    /// Be the worker process of the scenario `memory`, on the store of the configuration
+    #[arg(long, hide = true, exclusive = true)]
+    pub hold: bool,
 }
 
 /// A store that can be measured.
@@ -424,6 +427,8 @@ pub enum Scenario {
     HotKey,
     /// How long one key's job waits for another key's backlog
     Noisy,
+    /// Memory of a worker process that holds 10,000 jobs
+    Memory,
 }
 
 /// An address of a Postgres server. The error repeats nothing of it, which may hold a password.
