@@ -2,16 +2,15 @@
 
 #![expect(clippy::unwrap_used, reason = "all of this is test code")]
 
-mod support;
-
 use std::time::Duration;
 
 use job::{Concurrency, ConcurrencyKey, StateName, Supersede, SupersedeKey, Transition, Version, VersionId};
+use postgres_testing::{Database, server_url};
 use sqlx::{AssertSqlSafe, Connection, PgConnection, PgPool, PgTransaction, postgres::PgPoolOptions};
 use store::{ENQUEUE_MAX, Enqueued, LimitTarget, NewJob, QueueAdmin, QueueStore, Rejection, StoreError, Wakeups};
 use store_conformance::Bed;
 use store_postgres::{Options, PostgresQueue, enqueue_in};
-use support::{Database, server_url};
+
 use tokio::time::timeout;
 use uuid::Uuid;
 
@@ -108,6 +107,26 @@ async fn a_savepoint_takes_its_jobs_back_alone() {
     tx.commit().await.unwrap();
     assert_eq!((stage.state(&kept).await, stage.state(&gone).await), (Some(StateName::Ready), None));
     assert_eq!(stage.queue.stats().await.unwrap()[0].ready, 1);
+}
+
+#[tokio::test]
+async fn a_job_starts_after_an_older_one_of_its_key_that_became_ready_meanwhile() {
+    let stage = stage().await;
+    stage.queue.set_limit(&LimitTarget::Class(Bed::queue(), Bed::class()), Some(1)).await.unwrap();
+    let older = Bed::keyed("a");
+    stage.queue.enqueue(&[Bed::keyed("a"), older.clone()]).await.unwrap();
+    let mut running = stage.queue.claim(&Bed::request(1)).await.unwrap().jobs;
+    assert!(stage.queue.claim(&Bed::request(1)).await.unwrap().jobs.is_empty());
+    let mut tx = stage.app.begin().await.unwrap();
+    let staged = enqueue_in(&mut tx, &[Bed::keyed("a")]).await.unwrap();
+    assert_eq!(staged.answers, [Enqueued::Inserted]);
+    // Others have their turns before the older one becomes ready, which does not see the newer one, nor that it.
+    stage.queue.enqueue(&(0..20).map(|_| Bed::job()).collect::<Vec<_>>()).await.unwrap();
+    assert_eq!(stage.queue.claim(&Bed::request(20)).await.unwrap().jobs.len(), 20);
+    stage.queue.settle(&[running.remove(0).settle(Transition::Complete)]).await.unwrap();
+    tx.commit().await.unwrap();
+    let started = stage.queue.claim(&Bed::request(10)).await.unwrap().jobs;
+    assert_eq!(started.iter().map(|leased| leased.job.id).collect::<Vec<_>>(), [older.id]);
 }
 
 #[tokio::test]
