@@ -15,7 +15,7 @@ use uuid::Uuid;
 
 /// As long as an enqueue may wait for a lock, twice, and what else there is to do.
 const ANSWERED_WITHIN: Duration = Duration::from_secs(15);
-const WINDOW: Duration = Duration::from_secs(60);
+const WINDOW: Duration = Duration::from_mins(1);
 
 struct Scene {
     database: Database,
