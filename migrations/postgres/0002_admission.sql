@@ -217,7 +217,7 @@ BEGIN
                 SELECT count(*) FROM (
                     SELECT FROM queue.job j WHERE j.queue = l.queue AND j.key = l.key AND j.state = 2
                       AND (j.priority > l.priority OR (j.priority = l.priority AND j.arrival < l.arrival))
-                    ORDER BY j.priority DESC, j.arrival OFFSET 0
+                    ORDER BY j.priority DESC, j.arrival LIMIT greatest(l.starts, 0)
                 ) ahead
             ) END AS starts_left
         FROM limited l
@@ -229,7 +229,7 @@ BEGIN
                   SELECT FROM queue.job j
                   WHERE j.queue = t.queue AND j.key = t.key AND j.state = 2 AND j.priority >= t.priority
                     AND (j.priority > t.priority OR j.arrival < t.arrival)
-                  ORDER BY j.priority DESC, j.arrival OFFSET 0
+                  ORDER BY j.priority DESC, j.arrival LIMIT t.job_limit
               ) ahead
           ))
     ), lanes AS (
