@@ -395,23 +395,27 @@ BEGIN
     END IF;
 END $$;
 
--- Sees to it that no job of a lane (a key at one priority) starts before an earlier one of it that is ready: of the lanes of
--- these jobs, the first ones get the least pass of those that would start before them; whether any does.
+-- Sees to it that no job of a lane (a key at one priority) starts before an earlier one of it that is ready. Of these jobs, which
+-- come in the order in which they would start: those earlier ones get the pass of the first that would start before them. Whether
+-- there were any.
 --
 -- A job may be stored in the very moment in which an older one of its lane ceases to be parked. Each is then given its turn
 -- without seeing the other, and the claim that finds both puts them in order.
 CREATE FUNCTION queue.mend(of_queue integer, of_keys text[], priorities smallint[], arrivals bigint[], passes bigint[])
 RETURNS boolean LANGUAGE plpgsql AS $$
 DECLARE
-    late_keys text[]; late_priorities smallint[]; lasts bigint[]; firsts bigint[]; counts bigint[];
+    late_keys text[]; late_priorities smallint[]; lasts bigint[]; counts bigint[];
 BEGIN
-    SELECT array_agg(l.key), array_agg(l.priority), array_agg(l.last), array_agg(l.pass), array_agg(l.jobs)
-    INTO late_keys, late_priorities, lasts, firsts, counts
+    SELECT array_agg(l.key), array_agg(l.priority), array_agg(l.last), array_agg(l.jobs)
+    INTO late_keys, late_priorities, lasts, counts
     FROM (
-        SELECT u.key, u.priority, count(*) AS jobs, max(u.arrival) AS last, min(u.pass) AS pass
-        FROM unnest(of_keys, priorities, arrivals, passes) u(key, priority, arrival, pass) GROUP BY u.key, u.priority
+        SELECT o.key, o.priority, count(*) AS jobs, max(o.arrival) AS last, bool_or(o.arrival < o.latest) AS is_late
+        FROM (
+            SELECT u.*, max(u.arrival) OVER (PARTITION BY u.key, u.priority ORDER BY u.nth) AS latest
+            FROM unnest(of_keys, priorities, arrivals) WITH ORDINALITY u(key, priority, arrival, nth)
+        ) o GROUP BY o.key, o.priority
     ) l
-    WHERE (
+    WHERE l.is_late OR (
         SELECT count(*) FROM (
             SELECT FROM queue.job j
             WHERE j.queue = of_queue AND j.key = l.key AND j.state = 2 AND j.priority = l.priority AND j.arrival < l.last
@@ -423,14 +427,18 @@ BEGIN
     END IF;
     UPDATE queue.job j SET pass = f.pass
     FROM (
-        SELECT w.at, l.pass FROM unnest(late_keys, late_priorities, lasts, firsts, counts) l(key, priority, last, pass, jobs)
+        SELECT e.at, (
+            SELECT min(u.pass) FROM unnest(of_keys, priorities, arrivals, passes) u(key, priority, arrival, pass)
+            WHERE u.key = l.key AND u.priority = l.priority AND u.arrival > e.arrival
+        ) AS pass, e.pass AS pass_before
+        FROM unnest(late_keys, late_priorities, lasts, counts) l(key, priority, last, jobs)
         CROSS JOIN LATERAL (
-            SELECT e.ctid AS at, e.pass FROM queue.job e
-            WHERE e.queue = of_queue AND e.key = l.key AND e.state = 2 AND e.priority = l.priority AND e.arrival < l.last
-            ORDER BY e.priority DESC, e.arrival LIMIT l.jobs
-        ) w WHERE w.pass > l.pass
+            SELECT w.ctid AS at, w.arrival, w.pass FROM queue.job w
+            WHERE w.queue = of_queue AND w.key = l.key AND w.state = 2 AND w.priority = l.priority AND w.arrival < l.last
+            ORDER BY w.priority DESC, w.arrival LIMIT l.jobs
+        ) e
     ) f
-    WHERE j.ctid = f.at;
+    WHERE j.ctid = f.at AND f.pass < f.pass_before;
     RETURN true;
 END $$;
 

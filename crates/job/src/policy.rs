@@ -57,7 +57,8 @@ impl Jitter {
 /// Decides what becomes of a job whose attempt has ended: the only place where retries are decided.
 ///
 /// A retry waits for a random time between zero and `min(cap, base · 2^(number − 1))` ("full jitter", so that jobs that
-/// failed together do not come back together). A `Retry-After` is waited out first, and the jitter of one `base` added.
+/// failed together do not come back together). A `Retry-After` is waited out first, and the jitter of one `base` added. After its
+/// first crash a job is retried at once, after later ones as after one failure less.
 pub fn decide(attempt: Attempt, outcome: &Outcome, policy: &RetryPolicy, jitter: Jitter) -> Transition {
     let fault = |kind, message: &str| AttemptError::new(attempt.number, kind, message);
     let retry_or_bury = |error: AttemptError, retry_after: Option<Duration>| {
@@ -88,7 +89,9 @@ pub fn decide(attempt: Attempt, outcome: &Outcome, policy: &RetryPolicy, jitter:
             if attempt.crashes + 1 >= policy.max_crashes {
                 return Transition::Bury { reason: BuryReason::CrashesExhausted, error };
             }
-            Transition::Retry { delay: jitter.of(ceiling(policy, attempt.crashes + 1)), error }
+            // The first time at once: the lease has been waited out, and it is rarely the job that has killed its worker.
+            let delay = if attempt.crashes == 0 { Duration::ZERO } else { jitter.of(ceiling(policy, attempt.crashes)) };
+            Transition::Retry { delay, error }
         }
     }
 }
@@ -189,6 +192,23 @@ mod tests {
             panic!("the third crash is the last")
         };
         assert_eq!(reason, BuryReason::CrashesExhausted);
+    }
+
+    #[test]
+    fn the_first_crash_is_retried_at_once_and_later_ones_ever_later() {
+        let policy = RetryPolicy::default();
+        let crash = Outcome::Crashed { error: "the worker died".into() };
+        let delay_after = |crashes| match decide(
+            Attempt { number: 1, max: 4, crashes },
+            &crash,
+            &RetryPolicy { max_crashes: 10, ..policy },
+            Jitter::from_bits(u32::MAX),
+        ) {
+            Transition::Retry { delay, .. } => delay,
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(delay_after(0), Duration::ZERO);
+        assert!(delay_after(1) > Duration::ZERO && delay_after(2) > delay_after(1));
     }
 
     #[test]

@@ -29,6 +29,8 @@ pub struct Event {
     pub key: String,
     pub priority: i16,
     pub arrival: i64,
+    /// Its turn, which nothing is judged by.
+    pub pass: i64,
     /// `None`: not in the table of live jobs.
     pub was: Option<i16>,
     pub state: Option<i16>,
@@ -105,13 +107,6 @@ pub enum Violation {
     Crashes(Uuid),
 }
 
-impl Violation {
-    /// Whether it is about who starts first, and not about what is kept.
-    pub const fn is_of_order(&self) -> bool {
-        matches!(self, Self::Overtaken { .. } | Self::NoTurn { .. })
-    }
-}
-
 impl History {
     /// All violations, each once.
     pub fn violations(&self) -> BTreeSet<Violation> {
@@ -121,6 +116,16 @@ impl History {
         self.counts(&mut found);
         self.order(&mut found);
         found
+    }
+
+    /// What happened to the jobs that a violation of the order is about.
+    pub fn of(&self, violation: &Violation) -> Vec<&Event> {
+        let about = |event: &&Event| match violation {
+            Violation::Overtaken { first, second } => [*first, *second].contains(&event.job),
+            Violation::NoTurn { waiting, other } => event.job == *waiting || event.key == *other,
+            _ => false,
+        };
+        self.events.iter().filter(about).collect()
     }
 
     /// Transactions in the order of their commits, each as the events that it made.
@@ -291,6 +296,7 @@ mod tests {
                 key: key.to_owned(),
                 priority,
                 arrival: job.try_into().unwrap(),
+                pass: 0,
                 was,
                 state,
                 changes_hands: was == Some(LEASED) && state == Some(LEASED),

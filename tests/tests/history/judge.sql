@@ -8,6 +8,7 @@ CREATE TABLE judge.event (
     key           text NOT NULL,
     priority      smallint NOT NULL,
     arrival       bigint NOT NULL,
+    pass          bigint NOT NULL,
     was           smallint,
     state         smallint,
     changes_hands boolean NOT NULL
@@ -20,14 +21,14 @@ DECLARE
     is_lease CONSTANT smallint := 1;
 BEGIN
     IF TG_OP = 'INSERT' THEN
-        INSERT INTO judge.event (job, key, priority, arrival, was, state, changes_hands)
-        VALUES (NEW.id, NEW.key, NEW.priority, NEW.arrival, NULL, NEW.state, false);
+        INSERT INTO judge.event (job, key, priority, arrival, pass, was, state, changes_hands)
+        VALUES (NEW.id, NEW.key, NEW.priority, NEW.arrival, NEW.pass, NULL, NEW.state, false);
     ELSIF TG_OP = 'DELETE' THEN
-        INSERT INTO judge.event (job, key, priority, arrival, was, state, changes_hands)
-        VALUES (OLD.id, OLD.key, OLD.priority, OLD.arrival, OLD.state, NULL, false);
+        INSERT INTO judge.event (job, key, priority, arrival, pass, was, state, changes_hands)
+        VALUES (OLD.id, OLD.key, OLD.priority, OLD.arrival, OLD.pass, OLD.state, NULL, false);
     ELSIF (OLD.state, OLD.token) IS DISTINCT FROM (NEW.state, NEW.token) THEN
-        INSERT INTO judge.event (job, key, priority, arrival, was, state, changes_hands)
-        VALUES (NEW.id, NEW.key, NEW.priority, NEW.arrival, OLD.state, NEW.state,
+        INSERT INTO judge.event (job, key, priority, arrival, pass, was, state, changes_hands)
+        VALUES (NEW.id, NEW.key, NEW.priority, NEW.arrival, NEW.pass, OLD.state, NEW.state,
                 OLD.state = is_lease AND NEW.state = is_lease);
     END IF;
     RETURN NULL;
