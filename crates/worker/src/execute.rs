@@ -1,7 +1,7 @@
 use std::{any::Any, sync::Arc, time::Duration};
 
 use job::{Job, Outcome, Transition};
-use store::LeasedJob;
+use store::{Checkpoint, LeaseRef, LeasedJob};
 use tokio::{
     sync::{OwnedSemaphorePermit, mpsc},
     task::JoinError,
@@ -54,16 +54,18 @@ enum Stop {
 impl Executor {
     /// Runs a job's handler and hands over what came of it. The slot is free from then on.
     pub(crate) async fn execute(self: Arc<Self>, delivery: Delivery) {
-        let Delivery { mut leased, held, slot } = delivery;
-        let job = &leased.job;
+        let Delivery { leased: LeasedJob { lease, job, checkpoints, ready_for }, held, slot } = delivery;
+        // Shared with the handler's task, since a payload may be large and jobs many.
+        let job = Arc::new(job);
         let (job_id, queue, kind) = (job.id, job.queue.clone(), &job.kind);
         let trace_parent = job.trace_parent.as_deref();
         let span = tracing::info_span!("job", %job_id, %queue, %kind, attempt = job.attempt, trace_parent);
         let ending = async {
-            let outcome = self.run(&mut leased, &held).await;
-            let transition = self.shared.decide(&leased.job, &outcome);
+            let outcome = self.run(&job, lease, checkpoints, &held).await;
+            let transition = self.shared.decide(&job, &outcome);
             log(&transition);
             let until = held.lease().until();
+            let leased = LeasedJob { lease, job: Arc::unwrap_or_clone(job), checkpoints: Vec::new(), ready_for };
             Ending { settlement: leased.settle(transition), queue, until, _held: held }
         };
         let ending = ending.instrument(span).await;
@@ -72,25 +74,23 @@ impl Executor {
         drop(slot);
     }
 
-    async fn run(&self, leased: &mut LeasedJob, held: &Held) -> Outcome {
+    async fn run(&self, job: &Arc<Job>, lease: LeaseRef, checkpoints: Vec<Checkpoint>, held: &Held) -> Outcome {
         // A job that has not started yet costs nothing to give back: when the worker stops, and when its claim was
         // answered so late that its lease has run out by this machine's clock.
         if self.shared.stop.is_cancelled() || held.lease().until() <= Instant::now() {
             return Outcome::Released;
         }
-        let Some(handler) = self.handlers.get(&leased.job.kind).cloned() else {
-            return self.handlers.unknown(&leased.job.kind);
+        let Some(handler) = self.handlers.get(&job.kind).cloned() else {
+            return self.handlers.unknown(&job.kind);
         };
-        let checkpoints = std::mem::take(&mut leased.checkpoints);
-        let context = Context::new(self.shared.store.clone(), leased.lease, held.lease().clone(), checkpoints);
-        let _running = metric::Running::start(&leased.job.queue);
-        self.supervise(handler, &leased.job, context, held).await
+        let context = Context::new(self.shared.store.clone(), lease, held.lease().clone(), checkpoints);
+        let _running = metric::Running::start(&job.queue);
+        self.supervise(handler, job.clone(), context, held).await
     }
 
     /// Runs the handler in a task of its own: on any core, apart from the others' panics, and stopped by an abort.
-    async fn supervise(&self, handler: Arc<dyn Handler>, job: &Job, context: Context, held: &Held) -> Outcome {
-        let cancellation = context.cancellation().clone();
-        let (job_timeout, job) = (job.timeout, job.clone());
+    async fn supervise(&self, handler: Arc<dyn Handler>, job: Arc<Job>, context: Context, held: &Held) -> Outcome {
+        let (cancellation, job_timeout) = (context.cancellation().clone(), job.timeout);
         let attempt = async move { handler.run(&job, &context).await };
         let mut handler = AbortOnDropHandle::new(tokio::spawn(attempt.in_current_span()));
         let stop = tokio::select! {
