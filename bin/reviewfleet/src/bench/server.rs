@@ -1,5 +1,6 @@
 use std::{
     io::ErrorKind,
+    ops::RangeInclusive,
     os::unix::process::CommandExt,
     path::Path,
     process::{Child, Command, Stdio},
@@ -11,9 +12,12 @@ use tempfile::TempDir;
 
 /// Starts and stops a private Postgres. It lies beside the program's sources, and goes with the program.
 const SCRIPT: &str = include_str!("../../../../ops/postgres-server");
-/// What a server of 2 cores and 4 GB for this purpose is given; all else is as Postgres comes, `fsync` and
+/// What a server for this purpose is given beside its share of memory; all else is as Postgres comes, `fsync` and
 /// `synchronous_commit` above all.
-const SETTINGS: [&str; 3] = ["shared_buffers=1GB", "max_wal_size=8GB", "checkpoint_timeout=30min"];
+const SETTINGS: [&str; 2] = ["max_wal_size=8GB", "checkpoint_timeout=30min"];
+/// Bounds of its shared buffers, in MB. In between they are a quarter of the machine's memory:
+/// <https://www.postgresql.org/docs/current/runtime-config-resource.html>.
+const BUFFERS_MB: RangeInclusive<u64> = 128..=4096;
 
 /// A Postgres of this process alone, on a free port of the loopback address, in a temporary folder.
 pub struct PrivateServer {
@@ -27,7 +31,7 @@ impl PrivateServer {
     pub fn start() -> Result<Self> {
         let dir = TempDir::with_prefix("reviewfleet-bench-").context("no temporary folder")?;
         // Root hands it to the user postgres, who must get there.
-        let started = script("start", dir.path()).args(SETTINGS).stderr(Stdio::inherit()).output();
+        let started = script("start", dir.path()).args(SETTINGS).arg(buffers()).stderr(Stdio::inherit()).output();
         let started = started.map_err(|e| match e.kind() {
             ErrorKind::NotFound => {
                 anyhow::anyhow!("there is no bash to start a private Postgres with: name a server by --url")
@@ -52,6 +56,14 @@ impl Drop for PrivateServer {
         drop(self.watcher.stdin.take());
         let _ = self.watcher.wait();
     }
+}
+
+/// The setting of the shared buffers. A machine that does not say its memory as Linux does is taken for one of 4 GB.
+fn buffers() -> String {
+    let memory = std::fs::read_to_string("/proc/meminfo").ok();
+    let total = memory.as_deref().and_then(|text| text.lines().find_map(|line| line.strip_prefix("MemTotal:")));
+    let total_kb = total.and_then(|line| line.trim().trim_end_matches(" kB").parse().ok()).unwrap_or(4 * 1024 * 1024);
+    format!("shared_buffers={}MB", (total_kb / 4 / 1024).clamp(*BUFFERS_MB.start(), *BUFFERS_MB.end()))
 }
 
 fn script(command: &str, dir: &Path) -> Command {
