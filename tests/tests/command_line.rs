@@ -306,9 +306,10 @@ fn a_reader_that_has_had_enough_is_no_failure() {
 #[test]
 fn a_bench_prints_an_object_a_line_and_leaves_nothing_behind() {
     let dir = tempfile::tempdir().unwrap();
-    let (code, out, err) = command(dir.path(), "bench --backend sqlite --scenario pickup --json");
+    let (code, out, err) = command(dir.path(), "bench --backend sqlite --scenario pickup,enqueue-batch --json");
     assert_eq!(code, 0, "{out}{err}");
-    let figure: Value = serde_json::from_str(out.trim()).unwrap();
+    let figures: Vec<Value> = out.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let [figure, beside_bare] = &figures[..] else { panic!("{out}") };
     assert_eq!(
         (&figure["scenario"], &figure["backend"], &figure["unit"]),
         (&"pickup".into(), &"sqlite".into(), &"jobs/s".into())
@@ -318,6 +319,7 @@ fn a_bench_prints_an_object_a_line_and_leaves_nothing_behind() {
         "{figure}"
     );
     assert!(figure["ratio_to_bare"].is_null() && figure["conditions"].is_string(), "{figure}");
+    assert!(beside_bare["ratio_to_bare"].as_f64().unwrap() > 0.0, "{beside_bare}");
     assert!(std::fs::read_dir(dir.path()).unwrap().next().is_none());
 }
 

@@ -32,7 +32,18 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
     ("reviewfleet-worker", &["fleet", "job", "store", "ledger", "review", "worker"]),
     (
         "reviewfleet",
-        &["fleet", "job", "store", "ledger", "review", "worker", "postgres", "reviewfleet-api", "reviewfleet-worker"],
+        &[
+            "fleet",
+            "job",
+            "store",
+            "store-sqlite",
+            "ledger",
+            "review",
+            "worker",
+            "postgres",
+            "reviewfleet-api",
+            "reviewfleet-worker",
+        ],
     ),
     ("reviewfleet-tests", &[]),
 ];

@@ -5,6 +5,7 @@
 //! `sql/`, the schema in the workspace's `migrations/sqlite/`.
 
 mod admin;
+mod bare;
 mod cancel;
 mod claim;
 mod clock;
@@ -36,5 +37,6 @@ mod versions;
 mod view;
 mod write;
 
+pub use bare::BareTable;
 pub use clock::Clock;
 pub use queue::{Options, SqliteQueue};

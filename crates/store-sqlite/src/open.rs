@@ -34,7 +34,27 @@ pub(crate) async fn open(
     path: &Path,
     busy_timeout: Duration,
 ) -> Result<(SqlitePool, SqlitePool, OpenedFile), StoreError> {
-    let options = SqliteConnectOptions::new()
+    let writing = writing(path, busy_timeout);
+    let mut connection = connect(path, &writing, busy_timeout).await?;
+    migrate(path, &mut connection).await?;
+    connection.close().await.map_err(fault("close the queue's file"))?;
+    let reading = options(path, busy_timeout).pragma("query_only", "on");
+    let (writer, readers) = (pool(writing, 1).await?, pool(reading, READERS_MAX).await?);
+    let file = OpenedFile::of(path).map_err(|error| fault("open the queue's file")(error.into()))?;
+    Ok((writer, readers, file))
+}
+
+/// The one connection that writes, to a file of which it asks nothing.
+pub(crate) async fn writer(path: &Path, busy_timeout: Duration) -> Result<SqlitePool, StoreError> {
+    pool(writing(path, busy_timeout), 1).await
+}
+
+fn writing(path: &Path, busy_timeout: Duration) -> SqliteConnectOptions {
+    options(path, busy_timeout).create_if_missing(true).pragma("cache_size", format!("-{WRITER_CACHE_KIB}"))
+}
+
+fn options(path: &Path, busy_timeout: Duration) -> SqliteConnectOptions {
+    SqliteConnectOptions::new()
         .filename(path)
         .busy_timeout(busy_timeout)
         .journal_mode(SqliteJournalMode::Wal)
@@ -45,15 +65,7 @@ pub(crate) async fn open(
         // The lists that statements take as parameters are small tables in memory, not files.
         .pragma("temp_store", "memory")
         .pragma("journal_size_limit", WAL_KEPT_BYTES.to_string())
-        .pragma("wal_autocheckpoint", CHECKPOINT_PAGES.to_string());
-    let writing = options.clone().create_if_missing(true).pragma("cache_size", format!("-{WRITER_CACHE_KIB}"));
-    let mut connection = connect(path, &writing, busy_timeout).await?;
-    migrate(path, &mut connection).await?;
-    connection.close().await.map_err(fault("close the queue's file"))?;
-    let reading = options.pragma("query_only", "on");
-    let (writer, readers) = (pool(writing, 1).await?, pool(reading, READERS_MAX).await?);
-    let file = OpenedFile::of(path).map_err(|error| fault("open the queue's file")(error.into()))?;
-    Ok((writer, readers, file))
+        .pragma("wal_autocheckpoint", CHECKPOINT_PAGES.to_string())
 }
 
 async fn pool(options: SqliteConnectOptions, connections: u32) -> Result<SqlitePool, StoreError> {

@@ -124,3 +124,14 @@ async fn ordered_reads_follow_their_index_and_sort_nothing() {
         assert!(!plan.iter().any(|line| line.contains("TEMP B-TREE")), "{statement}\n{plan:#?}");
     }
 }
+
+#[tokio::test]
+async fn the_bare_table_is_worked_off_along_its_index() {
+    let dir = tempfile::tempdir().unwrap();
+    let writer = open::writer(&dir.path().join("bare.db"), std::time::Duration::from_secs(5)).await.unwrap();
+    sqlx::raw_sql(sql::BARE_CREATE).execute(&writer).await.unwrap();
+    let (claim, settle) = (plan(&writer, sql::BARE_CLAIM, 1).await, plan(&writer, sql::BARE_SETTLE, 1).await);
+    assert!(walks(&claim).is_empty() && walks(&settle).is_empty(), "{claim:#?}\n{settle:#?}");
+    assert!(claim.iter().any(|line| line.contains("bare_ready (queue=?)")), "{claim:#?}");
+    assert!(!claim.iter().any(|line| line.contains("TEMP B-TREE")), "{claim:#?}");
+}

@@ -8,6 +8,10 @@ macro_rules! statements {
 
 statements! {
     ARRIVE = "arrive",
+    BARE_CLAIM = "bare_claim",
+    BARE_CREATE = "bare_create",
+    BARE_INSERT = "bare_insert",
+    BARE_SETTLE = "bare_settle",
     BEST_PARKED = "best_parked",
     BODY_INSERT = "body_insert",
     CANCEL_ASK_ALL = "cancel_ask_all",

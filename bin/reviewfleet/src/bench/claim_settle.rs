@@ -1,20 +1,12 @@
-use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-    },
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
 use jiff::SignedDuration;
-use postgres::BareTable;
-use tokio::task::JoinSet;
 
 use super::{
     Figure,
-    target::{Place, Target},
-    workload::{KEY_LIMIT, Sizes, Workload, join, keys, open, per_second},
+    target::{Bare, Place, Target},
+    workload::{KEY_LIMIT, Sizes, Workload, keys, open, per_second, until_done},
 };
 use crate::output::Output;
 
@@ -31,10 +23,7 @@ const SCRAPES: u32 = 20;
 pub async fn run(target: &Target, out: &Output) -> Result<Vec<Figure>> {
     let sizes = target.sizes();
     let place = target.place().await?;
-    let bare = match place.bare(u32::try_from(sizes.clients)?).await? {
-        Some(table) => Some(bare(table, sizes).await?),
-        None => None,
-    };
+    let bare = bare(place.bare(sizes.clients).await?, sizes).await?;
     let clients = open(&place, sizes.clients).await?;
     let store = clients[0].queue.as_ref();
     let work = Workload::define(store, KEY_LIMIT).await?;
@@ -116,28 +105,15 @@ async fn flat(place: &Place, sizes: Sizes, waiting: usize, others: usize, out: &
 }
 
 /// Cycles a second of a bare table.
-pub async fn bare(table: BareTable, sizes: Sizes) -> Result<f64> {
+pub async fn bare(table: Bare, sizes: Sizes) -> Result<f64> {
     let batch = u32::try_from(sizes.batch)?;
     for _ in 0..sizes.waiting / sizes.batch {
         table.insert(batch).await?;
     }
     table.analyze().await?;
-    let done = Arc::new(AtomicUsize::new(0));
     let begun = Instant::now();
-    let mut callers = JoinSet::new();
-    for _ in 0..sizes.clients {
-        let (table, done) = (table.clone(), done.clone());
-        callers.spawn(async move {
-            while done.load(Ordering::Relaxed) < sizes.cycles {
-                let jobs = table.cycle(batch).await?;
-                ensure!(jobs > 0, "the bare table ran dry");
-                done.fetch_add(jobs, Ordering::Relaxed);
-            }
-            Ok(())
-        });
-    }
-    join(callers).await?;
-    let value = per_second(done.load(Ordering::Relaxed), begun.elapsed());
+    let done = until_done(sizes.cycles, sizes.clients, async |_| table.cycle(batch).await).await?;
+    let value = per_second(done, begun.elapsed());
     table.close().await;
     Ok(value)
 }

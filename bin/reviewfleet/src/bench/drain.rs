@@ -21,7 +21,7 @@ use super::{
     Figure,
     claim_settle::{FAR, bare},
     target::{Place, Target},
-    workload::{KEY_LIMIT, Workload, join, keys, open},
+    workload::{KEY_LIMIT, Workload, keys, open},
 };
 use crate::output::Output;
 
@@ -55,10 +55,8 @@ impl Handler for Nothing {
 /// Jobs a second that one worker works off, from its start until nothing is left unsettled.
 pub async fn run(target: &Target, out: &Output) -> Result<Vec<Figure>> {
     let place = target.place().await?;
-    let bare = match place.bare(u32::try_from(target.sizes().clients)?).await? {
-        Some(table) => Some(bare(table, target.sizes()).await?),
-        None => None,
-    };
+    let sizes = target.sizes();
+    let bare = bare(place.bare(sizes.clients).await?, sizes).await?;
     let value = drain(&place, 0, out).await?;
     place.remove().await?;
     Ok(vec![Figure::new("drain", target, value, "jobs/s", conditions("nothing else in the queue")).beside(bare)])
@@ -126,11 +124,7 @@ async fn work_off(work: &Workload, fleets: &[Fleet], slots: usize, jobs: usize) 
         let handlers = Handlers::default().with(work.kind.clone(), Arc::new(Nothing));
         let options =
             Options { concurrency: slots, ..Options::new(worker::worker_id("bench")?, vec![work.queue.clone()]) };
-        let working = worker::run(fleet.queue.clone(), handlers, options, stop.clone());
-        workers.spawn(async move {
-            working.await?;
-            Ok(())
-        });
+        workers.spawn(worker::run(fleet.queue.clone(), handlers, options, stop.clone()));
     }
     let worked = async {
         loop {
@@ -143,7 +137,9 @@ async fn work_off(work: &Workload, fleets: &[Fleet], slots: usize, jobs: usize) 
     };
     let (done, took) = timeout(DEADLINE, worked).await.context("the jobs are not done")??;
     stop.cancel();
-    join(workers).await?;
+    while let Some(ended) = workers.join_next().await {
+        ended??;
+    }
     #[expect(clippy::cast_precision_loss, reason = "a bench's job counts are far below 2^52")]
     Ok(done as f64 / took.as_secs_f64())
 }

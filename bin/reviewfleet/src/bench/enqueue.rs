@@ -1,16 +1,11 @@
-use std::{
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::time::Instant;
 
 use anyhow::Result;
-use postgres::BareTable;
-use tokio::task::JoinSet;
 
 use super::{
     Figure,
-    target::Target,
-    workload::{KEY_LIMIT, Workload, join, keys, open, per_second, store_all},
+    target::{Bare, Target},
+    workload::{KEY_LIMIT, Workload, at_once, keys, open, per_second, store_all},
 };
 
 /// Callers that store one job at a time, as requests do that come in at once.
@@ -23,27 +18,20 @@ pub async fn batches(target: &Target) -> Result<Vec<Figure>> {
     let sizes = target.sizes();
     let per_client = sizes.waiting / sizes.batch / sizes.clients;
     let place = target.place().await?;
-    let bare = match place.bare(u32::try_from(sizes.clients)?).await? {
-        Some(table) => Some(insert(table, sizes.clients, per_client, sizes.batch).await?),
-        None => None,
-    };
+    let bare = insert(place.bare(sizes.clients).await?, sizes.clients, per_client, sizes.batch).await?;
     let clients = open(&place, sizes.clients).await?;
     let work = Workload::define(clients[0].queue.as_ref(), KEY_LIMIT).await?;
-    let keys = Arc::new(keys("user", sizes.keys)?);
+    let keys = keys("user", sizes.keys)?;
     let begun = Instant::now();
-    let mut callers = JoinSet::new();
-    for (nth, client) in clients.iter().enumerate() {
-        let (store, work, keys) = (client.queue.clone(), work.clone(), keys.clone());
-        callers.spawn(async move {
-            for call in 0..per_client {
-                let first = (nth * per_client + call) * sizes.batch;
-                let batch: Vec<_> = (0..sizes.batch).map(|i| work.job(&keys[(first + i) % keys.len()])).collect();
-                store_all(store.as_ref(), &batch).await?;
-            }
-            Ok(())
-        });
-    }
-    join(callers).await?;
+    at_once(sizes.clients, async |nth| {
+        for call in 0..per_client {
+            let first = (nth * per_client + call) * sizes.batch;
+            let batch: Vec<_> = (0..sizes.batch).map(|i| work.job(&keys[(first + i) % keys.len()])).collect();
+            store_all(clients[nth].queue.as_ref(), &batch).await?;
+        }
+        Ok(())
+    })
+    .await?;
     let value = per_second(per_client * sizes.batch * sizes.clients, begun.elapsed());
     drop(clients);
     place.remove().await?;
@@ -56,32 +44,22 @@ pub async fn batches(target: &Target) -> Result<Vec<Figure>> {
 pub async fn singles(target: &Target) -> Result<Vec<Figure>> {
     let place = target.place().await?;
     let per_caller = SINGLE_JOBS / SINGLE_CALLERS;
-    let bare = match place.bare(u32::try_from(SINGLE_CALLERS)?).await? {
-        Some(table) => Some(insert(table, SINGLE_CALLERS, per_caller / 4, 1).await?),
-        None => None,
-    };
+    let bare = insert(place.bare(SINGLE_CALLERS).await?, SINGLE_CALLERS, per_caller / 4, 1).await?;
     let fleet = place.open().await?;
     let work = Workload::define(fleet.queue.as_ref(), KEY_LIMIT).await?;
-    let keys = Arc::new(keys("user", target.sizes().keys)?);
+    let keys = keys("user", target.sizes().keys)?;
     let begun = Instant::now();
-    let mut callers = JoinSet::new();
-    for nth in 0..SINGLE_CALLERS {
-        let (store, work, keys) = (fleet.queue.clone(), work.clone(), keys.clone());
-        callers.spawn(async move {
-            let mut waits = Vec::with_capacity(per_caller);
-            for call in 0..per_caller {
-                let job = work.job(&keys[(nth * per_caller + call) % keys.len()]);
-                let asked = Instant::now();
-                store_all(store.as_ref(), &[job]).await?;
-                waits.push(asked.elapsed());
-            }
-            anyhow::Ok(waits)
-        });
-    }
-    let mut waits: Vec<Duration> = Vec::with_capacity(SINGLE_JOBS);
-    while let Some(ended) = callers.join_next().await {
-        waits.extend(ended??);
-    }
+    let waits = at_once(SINGLE_CALLERS, async |nth| {
+        let mut waits = Vec::with_capacity(per_caller);
+        for call in 0..per_caller {
+            let job = work.job(&keys[(nth * per_caller + call) % keys.len()]);
+            let asked = Instant::now();
+            store_all(fleet.queue.as_ref(), &[job]).await?;
+            waits.push(asked.elapsed());
+        }
+        Ok(waits)
+    });
+    let waits = waits.await?.concat();
     let value = per_second(waits.len(), begun.elapsed());
     drop(fleet);
     place.remove().await?;
@@ -90,20 +68,16 @@ pub async fn singles(target: &Target) -> Result<Vec<Figure>> {
 }
 
 /// Jobs a second that go into a bare table.
-async fn insert(table: BareTable, callers: usize, calls: usize, batch: usize) -> Result<f64> {
+async fn insert(table: Bare, callers: usize, calls: usize, batch: usize) -> Result<f64> {
     let jobs = u32::try_from(batch)?;
     let begun = Instant::now();
-    let mut inserting = JoinSet::new();
-    for _ in 0..callers {
-        let table = table.clone();
-        inserting.spawn(async move {
-            for _ in 0..calls {
-                table.insert(jobs).await?;
-            }
-            Ok(())
-        });
-    }
-    join(inserting).await?;
+    at_once(callers, async |_| {
+        for _ in 0..calls {
+            table.insert(jobs).await?;
+        }
+        Ok(())
+    })
+    .await?;
     let value = per_second(callers * calls * batch, begun.elapsed());
     table.close().await;
     Ok(value)

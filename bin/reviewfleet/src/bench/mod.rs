@@ -29,7 +29,7 @@ pub struct Figure {
     backend: &'static str,
     value: f64,
     unit: &'static str,
-    /// Of what a bare table does in the same run, where that was measured.
+    /// Of what a bare table does in the same run, where that is comparable.
     ratio_to_bare: Option<f64>,
     p50_ms: Option<f64>,
     p99_ms: Option<f64>,
@@ -43,8 +43,8 @@ impl Figure {
     }
 
     /// Beside what a bare table did.
-    fn beside(self, bare: Option<f64>) -> Self {
-        Self { ratio_to_bare: bare.map(|bare| self.value / bare), ..self }
+    fn beside(self, bare: f64) -> Self {
+        Self { ratio_to_bare: Some(self.value / bare), ..self }
     }
 
     /// With how long each took.

@@ -2,7 +2,7 @@ use std::process::Command;
 
 use anyhow::{Context, Result};
 use fleet::{Config, Fleet, UrlFrom};
-use postgres::{Address, BareTable, ScratchDatabase};
+use postgres::{Address, ScratchDatabase};
 use tempfile::TempDir;
 
 use super::{server::PrivateServer, workload::Sizes};
@@ -91,11 +91,13 @@ impl Place {
         Ok(())
     }
 
-    /// A bare table beside the queue, where there can be one.
-    pub async fn bare(&self, callers: u32) -> Result<Option<BareTable>> {
+    /// A bare table beside the queue, for so many callers at once.
+    pub async fn bare(&self, callers: usize) -> Result<Bare> {
         Ok(match self {
-            Self::Folder(_) => None,
-            Self::Database(database) => Some(BareTable::create(database.address(), callers).await?),
+            Self::Folder(dir) => Bare::Sqlite(store_sqlite::BareTable::create(&dir.path().join("bare.db")).await?),
+            Self::Database(database) => {
+                Bare::Postgres(postgres::BareTable::create(database.address(), u32::try_from(callers)?).await?)
+            }
         })
     }
 
@@ -106,5 +108,47 @@ impl Place {
             Self::Database(database) => database.drop().await?,
         }
         Ok(())
+    }
+}
+
+/// The least that a queue in the same place can be.
+pub enum Bare {
+    Sqlite(store_sqlite::BareTable),
+    Postgres(postgres::BareTable),
+}
+
+impl Bare {
+    /// Stores so many jobs in one transaction.
+    pub async fn insert(&self, jobs: u32) -> Result<()> {
+        match self {
+            Self::Sqlite(table) => table.insert(jobs).await?,
+            Self::Postgres(table) => table.insert(jobs).await?,
+        }
+        Ok(())
+    }
+
+    /// Makes it ready for its cycles, once it is filled.
+    pub async fn analyze(&self) -> Result<()> {
+        match self {
+            // Its statements have but one good plan, which needs no statistics.
+            Self::Sqlite(_) => {}
+            Self::Postgres(table) => table.analyze().await?,
+        }
+        Ok(())
+    }
+
+    /// Claims up to `jobs` and settles them; how many there were.
+    pub async fn cycle(&self, jobs: u32) -> Result<usize> {
+        Ok(match self {
+            Self::Sqlite(table) => table.cycle(jobs).await?,
+            Self::Postgres(table) => table.cycle(jobs).await?,
+        })
+    }
+
+    pub async fn close(self) {
+        match self {
+            Self::Sqlite(table) => table.close().await,
+            Self::Postgres(table) => table.close().await,
+        }
     }
 }
