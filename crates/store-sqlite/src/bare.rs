@@ -8,7 +8,7 @@ use crate::{Options, error::fault, json, open, sql};
 /// The least that a queue in one `SQLite` file can be, to measure one beside: a table of jobs, worked off in order by a
 /// connection like the queue's own. No limits, no turns, no leases that are renewed, no history; a job that is done is
 /// deleted.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct BareTable {
     writer: SqlitePool,
 }

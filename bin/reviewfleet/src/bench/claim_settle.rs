@@ -1,4 +1,10 @@
-use std::time::{Duration, Instant};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::{Duration, Instant},
+};
 
 use anyhow::{Result, ensure};
 use jiff::SignedDuration;
@@ -6,7 +12,7 @@ use jiff::SignedDuration;
 use super::{
     Figure,
     target::{Bare, Place, Target},
-    workload::{KEY_LIMIT, Sizes, Workload, keys, open, per_second, until_done},
+    workload::{KEY_LIMIT, Sizes, Workload, at_once, keys, open, per_second},
 };
 use crate::output::Output;
 
@@ -111,9 +117,21 @@ pub async fn bare(table: Bare, sizes: Sizes) -> Result<f64> {
         table.insert(batch).await?;
     }
     table.analyze().await?;
+    let done = Arc::new(AtomicUsize::new(0));
     let begun = Instant::now();
-    let done = until_done(sizes.cycles, sizes.clients, async |_| table.cycle(batch).await).await?;
-    let value = per_second(done, begun.elapsed());
+    let callers = (0..sizes.clients).map(|_| {
+        let (table, done) = (table.clone(), done.clone());
+        async move {
+            while done.load(Ordering::Relaxed) < sizes.cycles {
+                let jobs = table.cycle(batch).await?;
+                ensure!(jobs > 0, "the bare table ran dry");
+                done.fetch_add(jobs, Ordering::Relaxed);
+            }
+            Ok(())
+        }
+    });
+    at_once(callers).await?;
+    let value = per_second(done.load(Ordering::Relaxed), begun.elapsed());
     table.close().await;
     Ok(value)
 }

@@ -1,4 +1,4 @@
-use std::time::Instant;
+use std::{sync::Arc, time::Instant};
 
 use anyhow::Result;
 
@@ -21,17 +21,20 @@ pub async fn batches(target: &Target) -> Result<Vec<Figure>> {
     let bare = insert(place.bare(sizes.clients).await?, sizes.clients, per_client, sizes.batch).await?;
     let clients = open(&place, sizes.clients).await?;
     let work = Workload::define(clients[0].queue.as_ref(), KEY_LIMIT).await?;
-    let keys = keys("user", sizes.keys)?;
+    let keys = Arc::new(keys("user", sizes.keys)?);
     let begun = Instant::now();
-    at_once(sizes.clients, async |nth| {
-        for call in 0..per_client {
-            let first = (nth * per_client + call) * sizes.batch;
-            let batch: Vec<_> = (0..sizes.batch).map(|i| work.job(&keys[(first + i) % keys.len()])).collect();
-            store_all(clients[nth].queue.as_ref(), &batch).await?;
+    let callers = clients.iter().enumerate().map(|(nth, client)| {
+        let (store, work, keys) = (client.queue.clone(), work.clone(), keys.clone());
+        async move {
+            for call in 0..per_client {
+                let first = (nth * per_client + call) * sizes.batch;
+                let batch: Vec<_> = (0..sizes.batch).map(|i| work.job(&keys[(first + i) % keys.len()])).collect();
+                store_all(store.as_ref(), &batch).await?;
+            }
+            Ok(())
         }
-        Ok(())
-    })
-    .await?;
+    });
+    at_once(callers).await?;
     let value = per_second(per_client * sizes.batch * sizes.clients, begun.elapsed());
     drop(clients);
     place.remove().await?;
@@ -47,19 +50,22 @@ pub async fn singles(target: &Target) -> Result<Vec<Figure>> {
     let bare = insert(place.bare(SINGLE_CALLERS).await?, SINGLE_CALLERS, per_caller / 4, 1).await?;
     let fleet = place.open().await?;
     let work = Workload::define(fleet.queue.as_ref(), KEY_LIMIT).await?;
-    let keys = keys("user", target.sizes().keys)?;
+    let keys = Arc::new(keys("user", target.sizes().keys)?);
     let begun = Instant::now();
-    let waits = at_once(SINGLE_CALLERS, async |nth| {
-        let mut waits = Vec::with_capacity(per_caller);
-        for call in 0..per_caller {
-            let job = work.job(&keys[(nth * per_caller + call) % keys.len()]);
-            let asked = Instant::now();
-            store_all(fleet.queue.as_ref(), &[job]).await?;
-            waits.push(asked.elapsed());
+    let callers = (0..SINGLE_CALLERS).map(|nth| {
+        let (store, work, keys) = (fleet.queue.clone(), work.clone(), keys.clone());
+        async move {
+            let mut waits = Vec::with_capacity(per_caller);
+            for call in 0..per_caller {
+                let job = work.job(&keys[(nth * per_caller + call) % keys.len()]);
+                let asked = Instant::now();
+                store_all(store.as_ref(), &[job]).await?;
+                waits.push(asked.elapsed());
+            }
+            Ok(waits)
         }
-        Ok(waits)
     });
-    let waits = waits.await?.concat();
+    let waits = at_once(callers).await?.concat();
     let value = per_second(waits.len(), begun.elapsed());
     drop(fleet);
     place.remove().await?;
@@ -71,13 +77,16 @@ pub async fn singles(target: &Target) -> Result<Vec<Figure>> {
 async fn insert(table: Bare, callers: usize, calls: usize, batch: usize) -> Result<f64> {
     let jobs = u32::try_from(batch)?;
     let begun = Instant::now();
-    at_once(callers, async |_| {
-        for _ in 0..calls {
-            table.insert(jobs).await?;
+    let inserting = (0..callers).map(|_| {
+        let table = table.clone();
+        async move {
+            for _ in 0..calls {
+                table.insert(jobs).await?;
+            }
+            Ok(())
         }
-        Ok(())
-    })
-    .await?;
+    });
+    at_once(inserting).await?;
     let value = per_second(callers * calls * batch, begun.elapsed());
     table.close().await;
     Ok(value)

@@ -111,7 +111,8 @@ impl Place {
     }
 }
 
-/// The least that a queue in the same place can be.
+/// The least that a queue in the same place can be. Clones share it.
+#[derive(Clone)]
 pub enum Bare {
     Sqlite(store_sqlite::BareTable),
     Postgres(postgres::BareTable),

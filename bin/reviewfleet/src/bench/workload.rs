@@ -1,4 +1,7 @@
-use std::{cell::Cell, time::Duration};
+use std::{
+    sync::atomic::{AtomicUsize, Ordering},
+    time::Duration,
+};
 
 use anyhow::{Context, Result, ensure};
 use fleet::Fleet;
@@ -10,6 +13,7 @@ use job::{
     Transition, Unique, Weight, WorkerId,
 };
 use store::{ClaimRequest, Enqueued, LimitTarget, NewJob, QueueBackend, QueueStats};
+use tokio::task::JoinSet;
 use uuid::Uuid;
 
 use super::target::Place;
@@ -107,13 +111,19 @@ impl Workload {
 
     /// Claims and settles so many jobs by `clients`, a batch at a time; how many there were.
     pub async fn cycle(&self, clients: &[Fleet], batch: usize, jobs: usize) -> Result<usize> {
-        until_done(jobs, clients.len(), async |nth| {
-            let store = &clients[nth].queue;
-            let claimed = store.claim(&self.claim(batch)?).await?;
-            let ended: Vec<_> = claimed.jobs.into_iter().map(|job| job.settle(Transition::Complete)).collect();
-            Ok(store.settle(&ended).await?.len())
-        })
-        .await
+        let done = AtomicUsize::new(0);
+        // In one task: what the callers do themselves is little, and a store in the same process is called as by one.
+        let calls = clients.iter().map(|client| async {
+            while done.load(Ordering::Relaxed) < jobs {
+                let claimed = client.queue.claim(&self.claim(batch)?).await?;
+                ensure!(!claimed.jobs.is_empty(), "the queue ran dry before {jobs} jobs were done");
+                let ended: Vec<_> = claimed.jobs.into_iter().map(|job| job.settle(Transition::Complete)).collect();
+                done.fetch_add(client.queue.settle(&ended).await?.len(), Ordering::Relaxed);
+            }
+            anyhow::Ok(())
+        });
+        try_join_all(calls).await?;
+        Ok(done.load(Ordering::Relaxed))
     }
 
     /// A time by the store's clock.
@@ -162,25 +172,16 @@ pub async fn open(place: &Place, clients: usize) -> Result<Vec<Fleet>> {
     Ok(opened)
 }
 
-/// Runs callers at once, each with its number; the first failure is that of all.
-pub async fn at_once<T>(callers: usize, run: impl AsyncFn(usize) -> Result<T>) -> Result<Vec<T>> {
-    // In one task: what the callers do themselves is little, and a store in the same process is called as by one.
-    try_join_all((0..callers).map(|nth| run(nth))).await
-}
-
-/// Lets callers make one call after another until so many jobs are done; how many there were.
-pub async fn until_done(jobs: usize, callers: usize, call: impl AsyncFn(usize) -> Result<usize>) -> Result<usize> {
-    let done = Cell::new(0);
-    at_once(callers, async |nth| {
-        while done.get() < jobs {
-            let more = call(nth).await?;
-            ensure!(more > 0, "nothing was left before {jobs} jobs were done");
-            done.set(done.get() + more);
-        }
-        Ok(())
-    })
-    .await?;
-    Ok(done.get())
+/// Runs callers at once, each in a task of its own as those of a service are; the first failure is that of all.
+pub async fn at_once<T: Send + 'static>(
+    callers: impl Iterator<Item = impl Future<Output = Result<T>> + Send + 'static>,
+) -> Result<Vec<T>> {
+    let mut tasks: JoinSet<_> = callers.collect();
+    let mut answers = Vec::with_capacity(tasks.len());
+    while let Some(ended) = tasks.join_next().await {
+        answers.push(ended??);
+    }
+    Ok(answers)
 }
 
 #[expect(clippy::cast_precision_loss, reason = "a bench's job counts are far below 2^52")]
