@@ -172,15 +172,18 @@ END $$;
 -- is leased and ready before them; or, uncounted, as many as leases of the key have ended: should that be too many, since the
 -- limit was lowered meanwhile, claims park them again.
 --
--- A job that becomes ready before a later one of its lane has its turn before it: behind those of its lane that are ready
--- before it, and with the later one's pass at most.
+-- A job that becomes ready before a later one of its lane has its turn behind those of its lane that are ready before it, and the
+-- later one none before it: a turn that has passed while the key was full is no second one.
 CREATE FUNCTION queue.unpark(of_queues integer[], of_keys text[], most integer[], counted boolean, now_ms bigint)
 RETURNS bigint LANGUAGE plpgsql AS $$
 DECLARE
     -- A variable, since with a constant the planner may take an index of that state alone and walk it.
     is_leased CONSTANT smallint := 1;
-    tids tid[]; queues integer[]; passes bigint[]; arrivals bigint[]; throttled_queues integer[]; throttled_keys text[];
-    throttled_classes text[];
+    -- Later jobs of a lane whose turns have passed while its key was full. There are few: claims that come upon them park them.
+    overdue_max CONSTANT integer := 100;
+    tids tid[]; queues integer[]; passes bigint[]; arrivals bigint[]; lane_queues integer[]; lane_keys text[];
+    lane_priorities smallint[]; lane_arrivals bigint[]; lane_passes bigint[]; throttled_queues integer[];
+    throttled_keys text[]; throttled_classes text[];
 BEGIN
     WITH best AS MATERIALIZED (
         SELECT f.queue, f.key, p.*, row_number() OVER (
@@ -250,24 +253,40 @@ BEGIN
         ) n
         WINDOW lane AS (PARTITION BY n.queue, n.key, n.priority)
     ), placed AS (
-        SELECT f.at, f.queue, f.arrival, least(
-            greatest(
-                (SELECT t.v FROM queue.turn t WHERE t.queue = f.queue AND t.priority = f.priority), f.pass_before, 0
-            ) + f.distance,
-            CASE WHEN f.last_arrival > f.arrival THEN (
-                SELECT j.pass FROM queue.job j
-                WHERE j.queue = f.queue AND j.key = f.key AND j.state = 2 AND j.priority = f.priority
-                  AND j.arrival > f.arrival
-                ORDER BY j.priority DESC, j.arrival LIMIT 1
-            ) END
-        ) AS pass
+        SELECT f.at, f.queue, f.key, f.priority, f.arrival, f.last_arrival > f.arrival AS has_later, greatest(
+            (SELECT t.v FROM queue.turn t WHERE t.queue = f.queue AND t.priority = f.priority), f.pass_before, 0
+        ) + f.distance AS pass
         FROM lanes f
     )
     SELECT array_agg(p.at), array_agg(p.queue), array_agg(p.pass), array_agg(p.arrival),
+           array_agg(p.queue) FILTER (WHERE p.has_later), array_agg(p.key) FILTER (WHERE p.has_later),
+           array_agg(p.priority) FILTER (WHERE p.has_later), array_agg(p.arrival) FILTER (WHERE p.has_later),
+           array_agg(p.pass) FILTER (WHERE p.has_later),
            (SELECT array_agg(t.queue) FROM throttled t WHERE t.place > t.starts_left),
            (SELECT array_agg(t.key) FROM throttled t WHERE t.place > t.starts_left),
            (SELECT array_agg(t.class) FROM throttled t WHERE t.place > t.starts_left)
-    INTO tids, queues, passes, arrivals, throttled_queues, throttled_keys, throttled_classes FROM placed p;
+    INTO tids, queues, passes, arrivals, lane_queues, lane_keys, lane_priorities, lane_arrivals, lane_passes,
+         throttled_queues, throttled_keys, throttled_classes
+    FROM placed p;
+    IF lane_queues IS NOT NULL THEN
+        UPDATE queue.job j SET pass = f.pass
+        FROM (
+            SELECT y.at, l.pass
+            FROM (
+                SELECT u.queue, u.key, u.priority, max(u.arrival) AS arrival, max(u.pass) AS pass
+                FROM unnest(lane_queues, lane_keys, lane_priorities, lane_arrivals, lane_passes)
+                    u(queue, key, priority, arrival, pass)
+                GROUP BY u.queue, u.key, u.priority
+            ) l
+            CROSS JOIN LATERAL (
+                SELECT w.ctid AS at, w.pass FROM queue.job w
+                WHERE w.queue = l.queue AND w.key = l.key AND w.state = 2 AND w.priority = l.priority AND w.arrival > l.arrival
+                ORDER BY w.priority DESC, w.arrival LIMIT overdue_max
+            ) y
+            WHERE y.pass < l.pass
+        ) f
+        WHERE j.ctid = f.at;
+    END IF;
     IF throttled_queues IS NOT NULL THEN
         PERFORM queue.watch(u.queue, array_agg(u.key), array_agg(u.class), now_ms)
         FROM unnest(throttled_queues, throttled_keys, throttled_classes) u(queue, key, class) GROUP BY u.queue;
