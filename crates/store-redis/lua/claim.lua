@@ -1,0 +1,277 @@
+-- claim: leases up to so many jobs that may start, best first.
+--
+-- ARGV: the token, who asks, how long the leases run, how many jobs, which part of the call this is (0 for the first), whether
+-- parts follow, a mark of this very call, how long a key may wait, then names of queues. A repeated claim answers what the
+-- first has leased and leases nothing: its later parts find another call's mark. Answers a name that no queue has or '', the ids,
+-- for how long each had been ready, whether more may be, and how long until something is due.
+local token, worker, lease_ms, left = ARGV[1], ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4])
+local part, parts_follow, mark, max_wait = tonumber(ARGV[5]), ARGV[6] == '1', ARGV[7], tonumber(ARGV[8])
+local NAMES_AT = 9
+-- One start in so many goes to the lane that has waited longest, while there is one that has waited too long; how many of those
+-- are looked at.
+local STARVED_EVERY, STARVED_MAX = 10, 200
+-- Rounds of one priority, and lanes that a round reads. A lane leaves the line as soon as it is full, so that a round meets few
+-- that may not start; what is left is for the next claim, which `more` asks for.
+local ROUNDS_MAX, WINDOW_MAX = 10, 256
+-- Longer than the parts of a call are under way.
+local MARK_MS = 60000
+-- Starts are forgotten as they leave the period; the key goes with the last, later than any clock errs.
+local STARTS_KEPT_MS = 24 * 60 * 60 * 1000
+
+local asked, asked_ids = {}, {}
+for i = NAMES_AT, #ARGV do
+  local queue = queue_named(ARGV[i])
+  if not queue then return { ARGV[i], '', '', 0, -1 } end
+  asked[#asked + 1], asked_ids[#asked_ids + 1] = queue, queue.id
+end
+
+local of_token, mark_key = ROOT .. 'l:' .. token, ROOT .. 'l:' .. token .. ':m'
+local before = call('ZCARD', of_token)
+if part == 0 then
+  if before > 0 then
+    local ids, ready = call('ZRANGE', of_token, 0, -1), {}
+    for i, id in ipairs(ids) do
+      local _, _, _, _, _, ready_ms = read(LEASE, call('HGET', LEASES, id))
+      ready[i] = pack('<d', ready_ms)
+    end
+    return { '', table.concat(ids), table.concat(ready), 0, next_due(asked_ids) }
+  end
+  if parts_follow then call('SET', mark_key, mark, 'PX', MARK_MS) end
+elseif call('GET', mark_key) ~= mark then
+  return { '', '', '', -1, -1 }
+end
+
+local ids, ready, leases, members, expiries, ranks, versions, starts = {}, {}, {}, {}, {}, {}, {}, {}
+local expires_at = now + lease_ms
+
+-- The next job of a lane that this call has not taken: as it stands there, and its priority. What is taken stays there until
+-- the end of the call.
+local function peek(lane)
+  local taken = lane.taken or 0
+  if not lane.members or (taken - lane.base) * 2 >= #lane.members then
+    if lane.members and #lane.members < 2 * lane.asked then return nil end
+    lane.asked = lane.asked and math.min(lane.asked * 8, PREFETCH_MAX) or 2
+    lane.base = taken
+    lane.members = call('ZRANGE', lane.jobs, taken, taken + lane.asked - 1, 'WITHSCORES')
+  end
+  local at = (taken - lane.base) * 2 + 1
+  if lane.members[at] then return lane.members[at], 0 - lane.members[at + 1] end
+end
+
+local function take(lane, member, priority, pass)
+  local queue = lane.queue
+  local arrival, _, flags = read(MEMBER, member)
+  local id = sub(member, 11)
+  local ready_ms = math.max(0, now - math.max(lane.since or 0, math.floor(arrival / 1024)))
+  ids[#ids + 1], ready[#ready + 1] = id, pack('<d', ready_ms)
+  add(leases, id, lease_text(token, 0, now, expires_at, pass, ready_ms, worker))
+  add(members, 0, held_member(queue.id, lane.key, id))
+  add(expiries, expires_at, id)
+  add(ranks, before + #ids, id)
+  if flags == 1 then versions[#versions + 1] = id end
+  lane.taken = (lane.taken or 0) + 1
+  if lane.key ~= '' then
+    queue.started[lane.key] = (queue.started[lane.key] or 0) + 1
+    if lane.starts ~= HUGE then
+      lane.starts = lane.starts - 1
+      starts[lane] = starts[lane] or {}
+      add(starts[lane], now, token .. id)
+    end
+  end
+  queue.turns[priority] = math.max(turn_of(queue, priority), pass)
+  queue.raised = queue.raised or {}
+  queue.raised[priority] = true
+  touch(lane)
+end
+
+-- What follows a start in a line: the lane's next turn there, or nil when it has none.
+local function next_turn(lane, priority, pass)
+  local member, of_priority = peek(lane)
+  if not member or room_of(lane) <= 0 then return nil end
+  local arrival, weight = read(MEMBER, member)
+  lane.next_since = math.floor(arrival / 1024)
+  if of_priority == priority then return pass + 1 / weight end
+  enter(lane, of_priority, turn_of(lane.queue, of_priority) + 1 / weight)
+end
+
+local function lane_named(queue, name)
+  local lane = queue.lanes[name]
+  if lane then return lane end
+  local class, key = string.match(name, '^(%d+):(.*)$')
+  return lane_of(queue, tonumber(class), key)
+end
+
+-- Starts what has waited too long though it could have started, so that no stream of higher priorities or of newcomers holds a
+-- key back for ever.
+local function from_starved(queue, want)
+  local latest = now - max_wait
+  local share = math.floor((queue.starts % STARVED_EVERY + want) / STARVED_EVERY)
+  -- The time before the end of a pause does not count.
+  if share == 0 or queue.resumed > latest then return 0 end
+  local old = call('ZRANGEBYSCORE', ROOT .. 'a:' .. queue.id, '-inf', latest, 'WITHSCORES', 'LIMIT', 0, STARVED_MAX)
+  local got = 0
+  for i = 1, #old, 2 do
+    if got == share then break end
+    local lane = lane_named(queue, old[i])
+    lane.since = tonumber(old[i + 1])
+    local member, priority = peek(lane)
+    if member and room_of(lane) > 0 then
+      local line = ROOT .. 'r:' .. queue.id .. ':' .. priority
+      local pass = tonumber(call('ZSCORE', line, lane.name)) or turn_of(queue, priority)
+      take(lane, member, priority, pass)
+      got = got + 1
+      local turn = next_turn(lane, priority, pass)
+      if turn then call('ZADD', line, turn, lane.name) else call('ZREM', line, lane.name) end
+    end
+  end
+  return got
+end
+
+-- One round: takes from the first lanes of a line in the order of their turns. Answers how many, and whether the line has more.
+local function one_round(queue, priority, line, want)
+  local window = math.min(want + 1, WINDOW_MAX)
+  local head = call('ZRANGE', line, 0, window - 1, 'WITHSCORES')
+  if #head == 0 then
+    call('ZREM', ROOT .. 'rp:' .. queue.id, priority)
+    return 0, false
+  end
+  local names, passes = {}, {}
+  for i = 1, #head, 2 do
+    names[#names + 1], passes[#passes + 1] = head[i], tonumber(head[i + 1])
+  end
+  local since = call('ZMSCORE', ROOT .. 'a:' .. queue.id, unpack(names))
+  -- Lanes beyond the window may come before a second turn of one in it.
+  local bound = #names == window and passes[#passes] or HUGE
+  -- Second and later turns, in their order.
+  local later, from = {}, 1
+  local at, got, leaving = 1, 0, {}
+  while got < want do
+    local lane, pass
+    if passes[at] and (not later[from] or passes[at] <= later[from].pass) then
+      lane, pass = lane_named(queue, names[at]), passes[at]
+      lane.since = lane.since or tonumber(since[at]) or 0
+      at = at + 1
+    elseif later[from] and later[from].pass <= bound then
+      lane, pass = later[from].lane, later[from].pass
+      from = from + 1
+    else
+      break
+    end
+    local member, of_priority = peek(lane)
+    local turn
+    if member and room_of(lane) > 0 then
+      if of_priority == priority then
+        take(lane, member, priority, pass)
+        got = got + 1
+      end
+      turn = next_turn(lane, priority, pass)
+    else
+      touch(lane)
+    end
+    if turn then
+      local i = #later + 1
+      while i > from and later[i - 1].pass > turn do
+        later[i] = later[i - 1]
+        i = i - 1
+      end
+      later[i] = { lane = lane, pass = turn }
+    else
+      leaving[#leaving + 1] = lane.name
+    end
+  end
+  local turns = {}
+  for i = from, #later do add(turns, later[i].pass, later[i].lane.name) end
+  batch('ZADD', line, turns)
+  batch('ZREM', line, leaving)
+  return got, #names == window or #turns > 0
+end
+
+-- Takes from the lines of a queue, the highest priority first. Answers how many, and whether some were not looked at.
+local function from_lines(queue, want)
+  local got = 0
+  local priorities = call('ZRANGE', ROOT .. 'rp:' .. queue.id, 0, PRIORITIES_MAX - 1)
+  for _, text in ipairs(priorities) do
+    local priority = tonumber(text)
+    local line, has_more = ROOT .. 'r:' .. queue.id .. ':' .. text, true
+    for _ = 1, ROUNDS_MAX do
+      if got == want or not has_more then break end
+      local taken
+      taken, has_more = one_round(queue, priority, line, want - got)
+      got = got + taken
+    end
+    if got == want or has_more then return got, true end
+  end
+  return got, #priorities == PRIORITIES_MAX
+end
+
+-- How many more jobs of the queue and its group may be leased, whatever their keys.
+local function room_of_queue(queue)
+  local room = HUGE
+  if queue.limit then room = queue.limit - leased_of_queue(queue.id) - (queue.got or 0) end
+  local limit, leased = group_of(queue)
+  if limit then room = math.min(room, limit - leased) end
+  return room
+end
+
+local unseen = {}
+for _, queue in ipairs(asked) do
+  if not queue.paused then
+    local room = room_of_queue(queue)
+    local want = math.min(left, math.max(0, room))
+    if want > 0 then
+      local got = from_starved(queue, want)
+      local taken, has_more = 0, true
+      if got < want then taken, has_more = from_lines(queue, want - got) end
+      got = got + taken
+      queue.got = (queue.got or 0) + got
+      left = left - got
+      if has_more and got < room then unseen[#unseen + 1] = queue end
+    elseif room > 0 then
+      unseen[#unseen + 1] = queue
+    end
+  end
+end
+
+-- Writes the leases, then what they mean for their lanes.
+if #ids > 0 then
+  batch('HSET', LEASES, leases)
+  batch('ZADD', HELD, members)
+  batch('ZADD', EXPIRY, expiries)
+  batch('ZADD', of_token, ranks)
+  for _, id in ipairs(versions) do
+    local job = find(id)
+    call('HSET', ROOT .. 'vr:' .. job.queue, job.supersede, id)
+  end
+  for lane, times in pairs(starts) do
+    batch('ZADD', starts_key(lane), times)
+    call('PEXPIRE', starts_key(lane), lane.queue.classes[lane.class].period + STARTS_KEPT_MS)
+  end
+end
+for id, queue in pairs(queues) do
+  if queue.got and queue.got > 0 then
+    call('HINCRBY', ROOT .. 'q:' .. id, 'starts', queue.got)
+    local turns, aged = {}, {}
+    for priority in pairs(queue.raised) do add(turns, priority, string.format('%.17g', queue.turns[priority])) end
+    call('HSET', ROOT .. 'v:' .. id, unpack(turns))
+    for _, lane in ipairs(queue.touched) do
+      if lane.taken then
+        call('ZREMRANGEBYRANK', lane.jobs, 0, lane.taken - 1)
+        lane.added = lane.added - lane.taken
+        if lane.next_since and lane.next_since > lane.since then add(aged, lane.next_since, lane.name) end
+      end
+    end
+    -- Whose next job came later waits since then.
+    if #aged > 0 then
+      for i = 1, #aged, ARGS_MAX do
+        call('ZADD', ROOT .. 'a:' .. id, 'XX', 'GT', unpack(aged, i, math.min(i + ARGS_MAX - 1, #aged)))
+      end
+    end
+  end
+end
+judge_all()
+local more = 0
+for _, queue in ipairs(unseen) do
+  if call('ZCARD', ROOT .. 'a:' .. queue.id) > 0 then more = 1 end
+end
+close()
+return { '', table.concat(ids), table.concat(ready), more, next_due(asked_ids) }
