@@ -91,7 +91,10 @@ local function next_turn(lane, priority, pass)
   local arrival, weight = read(MEMBER, member)
   lane.next_since = math.floor(arrival / 1024)
   if of_priority == priority then return pass + 1 / weight end
-  enter(lane, of_priority, turn_of(lane.queue, of_priority) + 1 / weight)
+  -- At once, for this call comes to that line yet.
+  local queue = lane.queue
+  call('ZADD', ROOT .. 'r:' .. queue.id .. ':' .. of_priority, 'NX', turn_of(queue, of_priority) + 1 / weight, lane.name)
+  call('ZADD', ROOT .. 'rp:' .. queue.id, 0 - of_priority, of_priority)
 end
 
 local function lane_named(queue, name)
@@ -188,11 +191,11 @@ end
 
 -- Takes from the lines of a queue, the highest priority first. Answers how many, and whether some were not looked at.
 local function from_lines(queue, want)
-  local got = 0
-  local priorities = call('ZRANGE', ROOT .. 'rp:' .. queue.id, 0, PRIORITIES_MAX - 1)
-  for _, text in ipairs(priorities) do
-    local priority = tonumber(text)
-    local line, has_more = ROOT .. 'r:' .. queue.id .. ':' .. text, true
+  local got, after = 0, '-inf'
+  for _ = 1, PRIORITIES_MAX do
+    local best = call('ZRANGEBYSCORE', ROOT .. 'rp:' .. queue.id, after, '+inf', 'LIMIT', 0, 1)
+    if not best[1] then return got, false end
+    local priority, line, has_more = tonumber(best[1]), ROOT .. 'r:' .. queue.id .. ':' .. best[1], true
     for _ = 1, ROUNDS_MAX do
       if got == want or not has_more then break end
       local taken
@@ -200,8 +203,9 @@ local function from_lines(queue, want)
       got = got + taken
     end
     if got == want or has_more then return got, true end
+    after = '(' .. 0 - priority
   end
-  return got, #priorities == PRIORITIES_MAX
+  return got, true
 end
 
 -- How many more jobs of the queue and its group may be leased, whatever their keys.

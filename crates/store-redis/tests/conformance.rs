@@ -1,7 +1,5 @@
 //! The queue's contract on Redis.
 
-#![expect(clippy::unwrap_used, reason = "all of this is test code")]
-
 mod support;
 
 use std::{sync::Arc, time::Duration};
@@ -9,30 +7,33 @@ use std::{sync::Arc, time::Duration};
 use async_trait::async_trait;
 use store::QueueBackend;
 use store_conformance::Harness;
-use support::{advance, namespace, open, server, stop_clock};
+use support::{Server, advance, namespace, open, stop_clock};
 
-/// A namespace of its own for each case, with a clock that stands still until it is moved.
-struct RedisHarness(String);
+/// A server of its own for each case, which kills it, with a clock that stands still until it is moved.
+struct RedisHarness {
+    server: Server,
+    namespace: String,
+}
 
 async fn fresh() -> RedisHarness {
-    let namespace = namespace();
-    stop_clock(server(), &namespace).await;
-    RedisHarness(namespace)
+    let (server, namespace) = (Server::start(&[]), namespace());
+    stop_clock(&server, &namespace).await;
+    RedisHarness { server, namespace }
 }
 
 #[async_trait]
 impl Harness for RedisHarness {
     async fn open(&self) -> Arc<dyn QueueBackend> {
-        open(server(), &self.0).await.shared()
+        open(&self.server, &self.namespace).await.shared()
     }
 
     async fn advance(&self, by: Duration) {
-        advance(server(), &self.0, by).await;
+        advance(&self.server, &self.namespace, by).await;
     }
 
     /// The server itself is killed, and reads its log anew.
     async fn crash(&self) {
-        server().crash();
+        self.server.crash();
     }
 }
 

@@ -5,7 +5,7 @@
 
 use std::{
     path::{Path, PathBuf},
-    process::{Command, Stdio},
+    process::{ChildStdin, Command, Stdio},
     sync::OnceLock,
     time::Duration,
 };
@@ -17,10 +17,12 @@ use uuid::Uuid;
 
 const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../ops/redis-server");
 
-/// A server that this process has started. It ends with the process: a watcher stops it when its standard input closes.
+/// A server that this process has started. It ends when it is dropped, or else with the process: a watcher stops it when its
+/// standard input closes.
 pub struct Server {
     pub url: String,
     dir: PathBuf,
+    _watched: ChildStdin,
 }
 
 fn script(command: &str, dir: &Path, settings: &[&str]) -> String {
@@ -35,16 +37,14 @@ impl Server {
         let dir = TempDir::new().unwrap().keep();
         let url = script("start", &dir, settings);
         // Tests are killed at a timeout, and destructors of statics never run: the watcher outlives this process.
-        Command::new("sh")
+        let watcher = Command::new("sh")
             .args(["-c", r#"cat >/dev/null; "$0" stop "$1"; rm -rf "$1""#, SCRIPT])
             .arg(&dir)
             .stdin(Stdio::piped())
             .stdout(Stdio::null())
             .stderr(Stdio::null())
-            .spawn()
-            .map(|child| std::mem::forget(child.stdin))
-            .unwrap();
-        Self { url, dir }
+            .spawn();
+        Self { url, dir, _watched: watcher.unwrap().stdin.unwrap() }
     }
 
     /// Ends it at once and starts it anew.
