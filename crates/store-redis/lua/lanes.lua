@@ -153,6 +153,9 @@ end
 -- so, at most `most`.
 local function judge(lane, was, most)
   local queue = lane.queue
+  lane.is_touched = nil
+  -- Where nothing is parked, the end of a lease changes nothing.
+  if lane.is_freed and was == 0 and lane.added == 0 and not lane.is_shortened then return 0 end
   local waiting
   if lane.adding then
     batch('ZADD', lane.jobs, lane.adding)
@@ -168,8 +171,7 @@ local function judge(lane, was, most)
     if lane.is_cut then parked = was - most end
   end
   if parked ~= was then
-    local noted = ROOT .. 'p:' .. queue.id
-    if parked > 0 then call('HSET', noted, lane.name, parked) else call('HDEL', noted, lane.name) end
+    if parked > 0 then add(queue.noting, lane.name, parked) else queue.unnoting[#queue.unnoting + 1] = lane.name end
     queue.parked = queue.parked + parked - was
     queue.has_parked = true
   end
@@ -195,7 +197,7 @@ local function judge(lane, was, most)
     end
     if parked > 0 and lane.starts ~= HUGE and lane.key ~= '' then watch(lane) end
   end
-  lane.added, lane.priorities, lane.returning, lane.is_shortened, lane.is_touched = 0, nil, nil, nil, nil
+  lane.added, lane.priorities, lane.returning, lane.is_shortened = 0, nil, nil, nil
   return math.max(0, was - parked)
 end
 
@@ -219,11 +221,14 @@ local function judge_all(most)
       batch('ZADD', ROOT .. 'r:' .. id .. ':' .. priority, lanes, 'NX')
       call('ZADD', ROOT .. 'rp:' .. id, 0 - priority, priority)
     end
-    if #queue.unaged > 0 then batch('ZREM', ROOT .. 'a:' .. id, queue.unaged) end
-    if #queue.aged > 0 then batch('ZADD', ROOT .. 'a:' .. id, queue.aged) end
+    batch('ZREM', ROOT .. 'a:' .. id, queue.unaged)
+    batch('ZADD', ROOT .. 'a:' .. id, queue.aged)
+    batch('HSET', ROOT .. 'p:' .. id, queue.noting)
+    batch('HDEL', ROOT .. 'p:' .. id, queue.unnoting)
     if queue.waiting ~= 0 then call('HINCRBY', ROOT .. 'q:' .. id, 'waiting', queue.waiting) end
     if queue.parked ~= 0 then call('HINCRBY', ROOT .. 'q:' .. id, 'parkings', queue.parked) end
-    queue.waiting, queue.parked, queue.entering, queue.aged, queue.unaged = 0, 0, {}, {}, {}
+    queue.waiting, queue.parked, queue.entering = 0, 0, {}
+    queue.aged, queue.unaged, queue.noting, queue.unnoting = {}, {}, {}, {}
   end
   return freed
 end

@@ -128,7 +128,7 @@ local function queue_of(id)
   queue = {
     id = id, limit = tonumber(set[1]), paused = set[2] == '1', resumed = tonumber(set[3]) or 0, group = set[4],
     starts = tonumber(set[5]) or 0, name = set[6], classes = {}, named = {}, leased = {}, started = {}, lanes = {}, touched = {},
-    waiting = 0, parked = 0, turns = {}, entering = {}, aged = {}, unaged = {},
+    waiting = 0, parked = 0, turns = {}, entering = {}, aged = {}, unaged = {}, noting = {}, unnoting = {},
     has_overrides = call('HLEN', ROOT .. 'o:' .. id) > 0, has_parked = call('HLEN', ROOT .. 'p:' .. id) > 0,
   }
   local classes = call('HGETALL', ROOT .. 'c:' .. id)

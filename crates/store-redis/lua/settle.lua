@@ -93,11 +93,11 @@ if #ended > 0 then
   -- A key's leases count for all of its lanes.
   for _, job in ipairs(freed) do
     local queue = queue_of(job.queue)
-    touch(lane_of(queue, job.class, job.key))
     for number in pairs(queue.classes) do
-      if number ~= job.class then
-        local lane = lane_of(queue, number, job.key)
-        if not lane.is_touched and call('EXISTS', lane.jobs) == 1 then touch(lane) end
+      local lane = lane_of(queue, number, job.key)
+      if number == job.class or (not lane.is_touched and call('EXISTS', lane.jobs) == 1) then
+        lane.is_freed = true
+        touch(lane)
       end
     end
   end
