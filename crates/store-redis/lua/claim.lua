@@ -25,51 +25,54 @@ for i = NAMES_AT, #ARGV do
   asked[#asked + 1], asked_ids[#asked_ids + 1] = queue, queue.id
 end
 
-local of_token, mark_key = ROOT .. 'l:' .. token, ROOT .. 'l:' .. token .. ':m'
-local before = call('ZCARD', of_token)
+local mark_key = ROOT .. 'l:' .. token .. ':m'
 if part == 0 then
-  if before > 0 then
-    local ids, ready = call('ZRANGE', of_token, 0, -1), {}
-    for i, id in ipairs(ids) do
-      local _, _, _, _, _, ready_ms = read(LEASE, call('HGET', LEASES, id))
+  if call('EXISTS', ROOT .. 'l:' .. token) == 1 then
+    local held, of_held = held_under(token)
+    local ready = {}
+    for i, lease in ipairs(of_held) do
+      local _, _, _, _, _, ready_ms = read(LEASE, lease)
       ready[i] = pack('<d', ready_ms)
     end
-    return { '', table.concat(ids), table.concat(ready), 0, next_due(asked_ids) }
+    if #held > 0 then return { '', table.concat(held), table.concat(ready), 0, next_due(asked_ids) } end
   end
   if parts_follow then call('SET', mark_key, mark, 'PX', MARK_MS) end
 elseif call('GET', mark_key) ~= mark then
   return { '', '', '', -1, -1 }
 end
 
-local ids, ready, leases, members, expiries, ranks, versions, starts = {}, {}, {}, {}, {}, {}, {}, {}
+local count, ids, ready, leases, members, versions, starts = 0, {}, {}, {}, {}, {}, {}
 local expires_at = now + lease_ms
+-- What is the same of all leases of the call: see `LEASE`.
+local LEASE_FRONT, LEASE_BACK = pack('<c16Bdd', token, 0, now, expires_at), pack('<Bc0', #worker, worker)
+-- A lane's place among the longest-waiting ones is kept to this many milliseconds.
+local SINCE_MS = 1000
 
 -- The next job of a lane that this call has not taken: as it stands there, and its priority. What is taken stays there until
 -- the end of the call.
 local function peek(lane)
-  local taken = lane.taken or 0
-  if not lane.members or (taken - lane.base) * 2 >= #lane.members then
+  local at = (lane.taken - lane.base) * 2 + 1
+  if not lane.members or at > #lane.members then
     if lane.members and #lane.members < 2 * lane.asked then return nil end
-    lane.asked = lane.asked and math.min(lane.asked * 8, PREFETCH_MAX) or 2
-    lane.base = taken
-    lane.members = call('ZRANGE', lane.jobs, taken, taken + lane.asked - 1, 'WITHSCORES')
+    lane.asked = lane.asked > 0 and math.min(lane.asked * 8, PREFETCH_MAX) or 2
+    lane.base, at = lane.taken, 1
+    lane.members = call('ZRANGE', lane.jobs, lane.taken, lane.taken + lane.asked - 1, 'WITHSCORES')
   end
-  local at = (taken - lane.base) * 2 + 1
-  if lane.members[at] then return lane.members[at], 0 - lane.members[at + 1] end
+  local member = lane.members[at]
+  if member then return member, 0 - lane.members[at + 1] end
 end
 
 local function take(lane, member, priority, pass)
   local queue = lane.queue
   local arrival, _, flags = read(MEMBER, member)
   local id = sub(member, 11)
-  local ready_ms = math.max(0, now - math.max(lane.since or 0, math.floor(arrival / 1024)))
-  ids[#ids + 1], ready[#ready + 1] = id, pack('<d', ready_ms)
-  add(leases, id, lease_text(token, 0, now, expires_at, pass, ready_ms, worker))
-  add(members, 0, held_member(queue.id, lane.key, id))
-  add(expiries, expires_at, id)
-  add(ranks, before + #ids, id)
+  local numbers = pack('<dd', pass, math.max(0, now - math.max(lane.since, math.floor(arrival / 1024))))
+  count = count + 1
+  ids[count], ready[count] = id, sub(numbers, 9)
+  leases[2 * count - 1], leases[2 * count] = id, LEASE_FRONT .. numbers .. LEASE_BACK
+  members[2 * count - 1], members[2 * count] = ZERO, queue.tag .. lane.key .. '\0' .. id
   if flags == 1 then versions[#versions + 1] = id end
-  lane.taken = (lane.taken or 0) + 1
+  lane.taken = lane.taken + 1
   if lane.key ~= '' then
     queue.started[lane.key] = (queue.started[lane.key] or 0) + 1
     if lane.starts ~= HUGE then
@@ -78,7 +81,7 @@ local function take(lane, member, priority, pass)
       add(starts[lane], now, token .. id)
     end
   end
-  queue.turns[priority] = math.max(turn_of(queue, priority), pass)
+  if pass > turn_of(queue, priority) then queue.turns[priority] = pass end
   queue.raised = queue.raised or {}
   queue.raised[priority] = true
   touch(lane)
@@ -87,7 +90,11 @@ end
 -- What follows a start in a line: the lane's next turn there, or nil when it has none.
 local function next_turn(lane, priority, pass)
   local member, of_priority = peek(lane)
-  if not member or room_of(lane) <= 0 then return nil end
+  if not member then
+    lane.is_emptied = true
+    return nil
+  end
+  if room_of(lane) <= 0 then return nil end
   local arrival, weight = read(MEMBER, member)
   lane.next_since = math.floor(arrival / 1024)
   if of_priority == priority then return pass + 1 / weight end
@@ -152,7 +159,7 @@ local function one_round(queue, priority, line, want)
     local lane, pass
     if passes[at] and (not later[from] or passes[at] <= later[from].pass) then
       lane, pass = lane_named(queue, names[at]), passes[at]
-      lane.since = lane.since or tonumber(since[at]) or 0
+      if lane.since == 0 then lane.since = tonumber(since[at]) or 0 end
       at = at + 1
     elseif later[from] and later[from].pass <= bound then
       lane, pass = later[from].lane, later[from].pass
@@ -211,7 +218,7 @@ end
 -- How many more jobs of the queue and its group may be leased, whatever their keys.
 local function room_of_queue(queue)
   local room = HUGE
-  if queue.limit then room = queue.limit - leased_of_queue(queue.id) - (queue.got or 0) end
+  if queue.limit then room = queue.limit - leased_of_queue(queue.id) - queue.got end
   local limit, leased = group_of(queue)
   if limit then room = math.min(room, limit - leased) end
   return room
@@ -227,7 +234,7 @@ for _, queue in ipairs(asked) do
       local taken, has_more = 0, true
       if got < want then taken, has_more = from_lines(queue, want - got) end
       got = got + taken
-      queue.got = (queue.got or 0) + got
+      queue.got = queue.got + got
       left = left - got
       if has_more and got < room then unseen[#unseen + 1] = queue end
     elseif room > 0 then
@@ -237,11 +244,10 @@ for _, queue in ipairs(asked) do
 end
 
 -- Writes the leases, then what they mean for their lanes.
-if #ids > 0 then
+if count > 0 then
   batch('HSET', LEASES, leases)
   batch('ZADD', HELD, members)
-  batch('ZADD', EXPIRY, expiries)
-  batch('ZADD', of_token, ranks)
+  hold(token, ids, expires_at)
   for _, id in ipairs(versions) do
     local job = find(id)
     call('HSET', ROOT .. 'vr:' .. job.queue, job.supersede, id)
@@ -252,16 +258,16 @@ if #ids > 0 then
   end
 end
 for id, queue in pairs(queues) do
-  if queue.got and queue.got > 0 then
+  if queue.got > 0 then
     call('HINCRBY', ROOT .. 'q:' .. id, 'starts', queue.got)
     local turns, aged = {}, {}
     for priority in pairs(queue.raised) do add(turns, priority, string.format('%.17g', queue.turns[priority])) end
     call('HSET', ROOT .. 'v:' .. id, unpack(turns))
     for _, lane in ipairs(queue.touched) do
-      if lane.taken then
+      if lane.taken > 0 then
         call('ZREMRANGEBYRANK', lane.jobs, 0, lane.taken - 1)
         lane.added = lane.added - lane.taken
-        if lane.next_since and lane.next_since > lane.since then add(aged, lane.next_since, lane.name) end
+        if lane.next_since >= lane.since + SINCE_MS then add(aged, lane.next_since, lane.name) end
       end
     end
     -- Whose next job came later waits since then.

@@ -9,7 +9,13 @@ local function lane_of(queue, class, key)
   local name = class .. ':' .. key
   local lane = queue.lanes[name]
   if not lane then
-    lane = { queue = queue, class = class, key = key, name = name, jobs = ROOT .. 'w:' .. queue.id .. ':' .. name, added = 0 }
+    -- All fields from the start, so that the table does not grow.
+    lane = {
+      queue = queue, class = class, key = key, name = name, jobs = ROOT .. 'w:' .. queue.id .. ':' .. name, added = 0,
+      limit = false, starts = HUGE, adding = false, priority = false, weight = false, others = false, returning = false,
+      is_touched = false, is_freed = false, is_shortened = false, is_cut = false, taken = 0, members = false, base = 0,
+      asked = 0, since = 0, next_since = 0, is_emptied = false,
+    }
     queue.lanes[name] = lane
   end
   return lane
@@ -32,7 +38,7 @@ end
 local function leased_of(queue, key)
   local leased = queue.leased[key]
   if not leased then
-    local start = tag_of(queue.id) .. key
+    local start = queue.tag .. key
     leased = call('ZLEXCOUNT', HELD, '[' .. start .. '\0', '(' .. start .. '\1')
     queue.leased[key] = leased
   end
@@ -126,13 +132,17 @@ local function enter_head(lane)
   end
 end
 
--- Puts a job into its lane, behind those of its priority that have arrived before it.
-local function put(lane, id, job)
-  lane.adding = lane.adding or {}
-  add(lane.adding, 0 - job.priority, member_of(id, job))
+-- Puts a job into its lane, as `member`, behind those of its priority that have arrived before it.
+local function put(lane, member, priority, weight)
+  if lane.adding then add(lane.adding, 0 - priority, member) else lane.adding = { 0 - priority, member } end
   lane.added = lane.added + 1
-  lane.priorities = lane.priorities or {}
-  lane.priorities[job.priority] = lane.priorities[job.priority] or job.weight
+  -- Where the lane may have to enter a line; nearly always one.
+  if not lane.priority then
+    lane.priority, lane.weight = priority, weight
+  elseif lane.priority ~= priority then
+    lane.others = lane.others or {}
+    lane.others[priority] = lane.others[priority] or weight
+  end
   touch(lane)
 end
 
@@ -153,13 +163,22 @@ end
 -- so, at most `most`.
 local function judge(lane, was, most)
   local queue = lane.queue
-  lane.is_touched = nil
-  -- Where nothing is parked, the end of a lease changes nothing.
-  if lane.is_freed and was == 0 and lane.added == 0 and not lane.is_shortened then return 0 end
+  lane.is_touched = false
+  -- Where nothing is parked, the end of a lease changes nothing, and a start only takes one away.
+  if was == 0 and lane.is_freed and lane.added == 0 and not lane.is_shortened then return 0 end
+  if was == 0 and lane.taken > 0 and (lane.is_emptied or room_of(lane) > 0) then
+    queue.waiting, lane.added = queue.waiting + lane.added, 0
+    if lane.is_emptied then queue.unaged[#queue.unaged + 1] = lane.name end
+    return 0
+  end
   local waiting
   if lane.adding then
-    batch('ZADD', lane.jobs, lane.adding)
-    lane.adding = nil
+    if #lane.adding == 2 then
+      call('ZADD', lane.jobs, lane.adding[1], lane.adding[2])
+    else
+      batch('ZADD', lane.jobs, lane.adding)
+    end
+    lane.adding = false
   end
   local room = room_of(lane)
   -- What has neither a limit nor parked jobs needs no counting.
@@ -186,7 +205,8 @@ local function judge(lane, was, most)
       enter_head(lane)
     else
       if lane.is_shortened then enter_head(lane) end
-      for priority, weight in pairs(lane.priorities or {}) do
+      if lane.priority then enter(lane, lane.priority, turn_of(queue, lane.priority) + 1 / lane.weight) end
+      for priority, weight in pairs(lane.others or {}) do
         enter(lane, priority, turn_of(queue, priority) + 1 / weight)
       end
     end
@@ -197,7 +217,7 @@ local function judge(lane, was, most)
     end
     if parked > 0 and lane.starts ~= HUGE and lane.key ~= '' then watch(lane) end
   end
-  lane.added, lane.priorities, lane.returning, lane.is_shortened = 0, nil, nil, nil
+  lane.added, lane.priority, lane.others, lane.returning, lane.is_shortened = 0, false, false, false, false
   return math.max(0, was - parked)
 end
 

@@ -6,9 +6,10 @@ local call = redis.call
 local META = KEYS[1]
 local ROOT = string.sub(META, 1, -5)
 local JOBS, BODIES, IDS = ROOT .. 'jobs', ROOT .. 'bodies', ROOT .. 'ids'
-local LEASES, HELD, EXPIRY = ROOT .. 'leases', ROOT .. 'held', ROOT .. 'expiry'
+local LEASES, HELD, EXPIRY, TOKENS = ROOT .. 'leases', ROOT .. 'held', ROOT .. 'expiry', ROOT .. 'tokens'
 local FINISHED = ROOT .. 'finished'
 local pack, read, sub = struct.pack, struct.unpack, string.sub
+local ZERO = '0'
 local HUGE = math.huge
 
 -- Arguments of one command: Lua keeps them all on its stack, which has some 8,000 places.
@@ -104,6 +105,37 @@ local function lease_text(token, cancel, leased_at, expires_at, pass, ready_ms, 
   return pack(LEASE, token, cancel, leased_at, expires_at, pass, ready_ms, #worker, worker)
 end
 
+-- What has been leased under a token: all ids in their order, how many of them still are, and a time before which none of those
+-- expires. So a lease costs no entry of its own, and a renewal none at all.
+local function hold(token, ids, expires_at)
+  call('APPEND', ROOT .. 'l:' .. token, table.concat(ids))
+  call('HINCRBY', TOKENS, token, #ids)
+  call('ZADD', EXPIRY, 'NX', expires_at, token)
+end
+
+local function forget_token(token)
+  call('DEL', ROOT .. 'l:' .. token)
+  call('HDEL', TOKENS, token)
+  call('ZREM', EXPIRY, token)
+end
+
+-- So many leases under a token have ended.
+local function let_go(token, count)
+  if call('HINCRBY', TOKENS, token, 0 - count) <= 0 then forget_token(token) end
+end
+
+-- The ids that are still leased under a token, in the order of their leasing, and their leases.
+local function held_under(token)
+  local all, asked, ids, leases = call('GET', ROOT .. 'l:' .. token), {}, {}, {}
+  if not all then return ids, leases end
+  for at = 1, #all, 16 do asked[#asked + 1] = sub(all, at, at + 15) end
+  local found = batch_get('HMGET', LEASES, asked)
+  for i, id in ipairs(asked) do
+    if found[i] and sub(found[i], 1, 16) == token then ids[#ids + 1], leases[#leases + 1] = id, found[i] end
+  end
+  return ids, leases
+end
+
 -- A job as it stands in its lane: arrivals order those of one priority. Bit 0 of the last number: it has a version.
 local MEMBER = '>I7HB'
 local function member_of(id, job)
@@ -126,10 +158,10 @@ local function queue_of(id)
   if queue then return queue end
   local set = call('HMGET', ROOT .. 'q:' .. id, 'limit', 'paused', 'resumed', 'group', 'starts', 'name')
   queue = {
-    id = id, limit = tonumber(set[1]), paused = set[2] == '1', resumed = tonumber(set[3]) or 0, group = set[4],
+    id = id, tag = tag_of(id), limit = tonumber(set[1]), paused = set[2] == '1', resumed = tonumber(set[3]) or 0, group = set[4],
     starts = tonumber(set[5]) or 0, name = set[6], classes = {}, named = {}, leased = {}, started = {}, lanes = {}, touched = {},
     waiting = 0, parked = 0, turns = {}, entering = {}, aged = {}, unaged = {}, noting = {}, unnoting = {},
-    has_overrides = call('HLEN', ROOT .. 'o:' .. id) > 0, has_parked = call('HLEN', ROOT .. 'p:' .. id) > 0,
+    got = 0, raised = nil, has_overrides = call('HLEN', ROOT .. 'o:' .. id) > 0, has_parked = call('HLEN', ROOT .. 'p:' .. id) > 0,
   }
   local classes = call('HGETALL', ROOT .. 'c:' .. id)
   for i = 1, #classes, 2 do

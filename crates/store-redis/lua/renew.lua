@@ -1,6 +1,6 @@
 -- renew: extends leases. ARGV: by how long from now, then of each lease the job and the token. Answers a byte for each: 0 lost,
 -- 1 extended, and above that 1 more than the reason to stop.
-local expires_at, ids, answers, kept, expiries = now + tonumber(ARGV[1]), {}, {}, {}, {}
+local expires_at, ids, answers, kept = now + tonumber(ARGV[1]), {}, {}, {}
 for i = 2, #ARGV do ids[i - 1] = sub(ARGV[i], 1, 16) end
 local leases = batch_get('HMGET', LEASES, ids)
 for i, id in ipairs(ids) do
@@ -8,11 +8,9 @@ for i, id in ipairs(ids) do
   if leases[i] and sub(leases[i], 1, 16) == sub(ARGV[i + 1], 17) then
     local token, cancel_asked, leased_at, _, pass, ready_ms, worker = read(LEASE, leases[i])
     add(kept, id, lease_text(token, cancel_asked, leased_at, expires_at, pass, ready_ms, worker))
-    add(expiries, expires_at, id)
     answer = 1 + cancel_asked
   end
   answers[i] = string.char(answer)
 end
 batch('HSET', LEASES, kept)
-batch('ZADD', EXPIRY, expiries)
 return table.concat(answers)

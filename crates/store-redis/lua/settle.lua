@@ -21,17 +21,35 @@ local function keep_error(id, job, kind, attempt, message)
   if job.notes < HAS_ERRORS then job.notes = job.notes + HAS_ERRORS end
 end
 
+-- Where in a record the fields stand that a completion changes or asks for.
+local NOTES_ON, TEXTS, COMPLETION = '<xxBHH', '<Bc0Hc0H', pack('<BB', COMPLETED, 0)
+local NOW = pack('<d', now)
+
+local function end_lease(id, token, queue, class, key)
+  ended[#ended + 1] = id
+  held[#held + 1] = held_member(queue, key, id)
+  by_token[token] = (by_token[token] or 0) + 1
+  ended_in[queue] = (ended_in[queue] or 0) + 1
+  if key ~= '' then freed[#freed + 1] = { queue = queue, class = class, key = key } end
+end
+
+-- Completes a job that has neither checkpoints nor a unique key nor versions, as nearly all are; whether it was one.
+local function complete(id, token, lease, text)
+  local notes, queue, class = read(NOTES_ON, text)
+  local _, key, unique_bytes, at = read(TEXTS, text, TAIL_AT)
+  if notes % 2 == HAS_STEPS or unique_bytes > 0 or read('<H', text, at + 8) > 0 then return false end
+  end_lease(id, token, queue, class, key)
+  add(finished, now, id)
+  add(records, id, COMPLETION .. sub(text, 3, 27) .. NOW .. sub(text, 36, 43) .. sub(lease, 18, 25) .. token
+    .. sub(text, TAIL_AT))
+  return true
+end
+
 local function apply(id, token, action, lease, text, asked)
   local _, cancel_asked, leased_at, _, pass = read(LEASE, lease)
   local job = read_job(text)
   job.leased_at, job.settled = leased_at, token
-  ended[#ended + 1] = id
-  held[#held + 1] = held_member(job.queue, job.key, id)
-  by_token[token] = by_token[token] or {}
-  local of_token = by_token[token]
-  of_token[#of_token + 1] = id
-  ended_in[job.queue] = (ended_in[job.queue] or 0) + 1
-  if job.key ~= '' then freed[#freed + 1] = job end
+  end_lease(id, token, job.queue, job.class, job.key)
   if job.supersede ~= '' then add(versions, job.queue, job.supersede) end
   local reason, delay, attempts, crashes, kind, attempt = 0, 0, 0, 0, 0, 0
   if action ~= 1 then
@@ -58,7 +76,7 @@ local function apply(id, token, action, lease, text, asked)
     -- Back at once, with the turn and arrival that it had.
     job.state, job.at = WAITING, now
     local lane = lane_of(queue_of(job.queue), job.class, job.key)
-    put(lane, id, job)
+    put(lane, member_of(id, job), job.priority, job.weight)
     lane.returning = lane.returning or {}
     lane.returning[job.priority] = math.min(lane.returning[job.priority] or HUGE, pass)
   end
@@ -71,7 +89,9 @@ for i = 1, #ARGV do
   if done[id] then
     holds = done[id] == token
   elseif leases[i] and sub(leases[i], 1, 16) == token then
-    apply(id, token, action, leases[i], texts[i], ARGV[i])
+    if action ~= 1 or not complete(id, token, leases[i], texts[i]) then
+      apply(id, token, action, leases[i], texts[i], ARGV[i])
+    end
     done[id], holds = token, true
   elseif texts[i] then
     holds = sub(texts[i], SETTLED_AT, SETTLED_AT + 15) == token
@@ -82,8 +102,7 @@ end
 if #ended > 0 then
   batch('HDEL', LEASES, ended)
   batch('ZREM', HELD, held)
-  batch('ZREM', EXPIRY, ended)
-  for token, jobs in pairs(by_token) do batch('ZREM', ROOT .. 'l:' .. token, jobs) end
+  for token, count in pairs(by_token) do let_go(token, count) end
   batch('HSET', JOBS, records)
   batch('ZADD', FINISHED, finished)
   for i = 1, #versions, 2 do

@@ -4,7 +4,9 @@
 -- id, what is asked for it, and its body. Answers a code for each, 0 stored, 1 there already, 2 unknown queue, 3 unknown class,
 -- 4 no attempts, 5 too far away, 6 superseded, 7 refused by its throttle; and for each code of 1 or 6 whose, of 7 for how long.
 local ASKED, ASKED_BYTES = '<HHhHdB', 17
-local SPEC = '<Bc0Hc0Hc0dHc0dHc0'
+local SPEC, KEY = '<Bc0Hc0Hc0dHc0dHc0', '<Bc0Hc0'
+-- What is said of a job beside: that it has no attempts, or that it has neither a unique key nor a version.
+local NO_ATTEMPTS, IS_PLAIN = 1, 0
 
 local function enqueue()
   local run_at_max, at = tonumber(ARGV[1]), 2
@@ -46,15 +48,26 @@ local function enqueue()
   end
 
   local function store(i, id, spec, body)
-    local queue_at, class_at, priority, weight, run_at, has_none = read(ASKED, spec)
+    local queue_at, class_at, priority, weight, run_at, notes = read(ASKED, spec)
     local queue = asked_queues[queue_at]
     if not queue then return 2 end
     local class = class_at > 0 and queue.named[class_names[class_at]]
     if class == nil then return 3 end
-    if has_none == 1 then return 4 end
+    if notes == NO_ATTEMPTS then return 4 end
     if run_at > now + run_at_max then return 5 end
     if stored[i] or seen[id] then return 1, id end
     local tail = sub(spec, ASKED_BYTES + 1)
+    if notes == IS_PLAIN and run_at <= now and not (class and class.refuses) then
+      local _, key = read(KEY, tail)
+      local arrival, class_id = arrive(), class and class.id or 0
+      put(lane_of(queue, class_id, key), pack(MEMBER, arrival, weight, 0) .. id, priority, weight)
+      seen[id] = true
+      add(records, id, pack(CHANGING, WAITING, 0, 0, queue.id, class_id, priority, weight, 1, 0, arrival, now, now, 0)
+        .. NO_TOKEN .. tail)
+      add(bodies, id, body)
+      add(listed, ZERO, id)
+      return 0
+    end
     local _, key, unique, window, supersede, version_at, version = read(SPEC, tail)
     if supersede ~= '' then
       local newest_at, newest, newest_version = newest_of(queue.id, supersede)
@@ -92,7 +105,7 @@ local function enqueue()
     end
     add(records, id, job_text(job))
     add(bodies, id, body)
-    add(listed, 0, id)
+    add(listed, ZERO, id)
     return 0
   end
 

@@ -62,8 +62,17 @@ pub(crate) fn arguments(command: &mut Cmd, jobs: &[&NewJob], bodies: &[Vec<u8>])
             .raw(&job.priority.0.to_le_bytes())
             .u16(job.weight.get())
             .number(job.run_at.map_or(-1, jiff::Timestamp::as_millisecond))
-            .u8(u8::from(job.max_attempts == 0));
+            .u8(notes(job));
         command.arg(codec::id(&job.id)).arg(codec::spec(asked, job).done()).arg(body.as_slice());
+    }
+}
+
+/// What the script is to look at: nothing at all for a plain job, 1 for one without attempts, 2 for a unique key or a version.
+const fn notes(job: &NewJob) -> u8 {
+    match (job.max_attempts, &job.unique, &job.supersede) {
+        (0, ..) => 1,
+        (_, None, None) => 0,
+        _ => 2,
     }
 }
 
