@@ -75,7 +75,7 @@ local function take(lane, member, priority, pass)
   lane.taken = lane.taken + 1
   if lane.key ~= '' then
     queue.started[lane.key] = (queue.started[lane.key] or 0) + 1
-    if lane.starts ~= HUGE then
+    if lane.starts then
       lane.starts = lane.starts - 1
       starts[lane] = starts[lane] or {}
       add(starts[lane], now, token .. id)
@@ -104,11 +104,18 @@ local function next_turn(lane, priority, pass)
   call('ZADD', ROOT .. 'rp:' .. queue.id, 0 - of_priority, of_priority)
 end
 
+-- The lane of this name. With all that a claim notes of it from the start, so that the table does not grow.
 local function lane_named(queue, name)
   local lane = queue.lanes[name]
   if lane then return lane end
-  local class, key = string.match(name, '^(%d+):(.*)$')
-  return lane_of(queue, tonumber(class), key)
+  local at = string.find(name, ':', 1, true)
+  lane = {
+    queue = queue, class = tonumber(sub(name, 1, at - 1)), key = sub(name, at + 1), name = name,
+    jobs = queue.lane_root .. name, added = 0, adding = false, is_touched = false, taken = 0, members = false, base = 0,
+    asked = 0, since = 0, next_since = 0, is_emptied = false,
+  }
+  queue.lanes[name] = lane
+  return lane
 end
 
 -- Starts what has waited too long though it could have started, so that no stream of higher priorities or of newcomers holds a

@@ -15,6 +15,7 @@ for _, id in ipairs(ids) do
         local class, key = string.match(name, '^(%d+):(.*)$')
         local lane = lane_of(queue, tonumber(class), key)
         touch(lane)
+        lane.is_cut = nil
         freed = freed + judge_all(left - freed)
         if lane.is_cut then call('ZADD', watched, now, name) end
       end

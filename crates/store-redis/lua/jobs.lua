@@ -69,7 +69,7 @@ local function place(id, job)
     call('HSET', ROOT .. 'b:' .. job.queue, job.supersede, id)
     queue.waiting, queue.parked = queue.waiting + 1, queue.parked + 1
   else
-    put(lane_of(queue, job.class, job.key), member_of(id, job), job.priority, job.weight)
+    put(lane_of(queue, job.class, job.key), member_of(id, job), job.priority)
   end
 end
 
@@ -81,7 +81,7 @@ local function let_newer_in(queue_id, supersede)
   call('HDEL', ROOT .. 'b:' .. queue_id, supersede)
   queue.waiting, queue.parked = queue.waiting - 1, queue.parked - 1
   job.state, job.at = WAITING, now
-  put(lane_of(queue, job.class, job.key), member_of(id, job), job.priority, job.weight)
+  put(lane_of(queue, job.class, job.key), member_of(id, job), job.priority)
   save(id, job)
 end
 

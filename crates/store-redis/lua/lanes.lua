@@ -4,17 +4,14 @@
 -- while it has room and its best job has that priority; so a full key costs the others nothing. How many of its jobs are parked
 -- is noted in `p:`; all before them are ready. What is leased is counted from the leases, and nothing else decides a limit.
 
--- The lane of a key and class, read once.
+-- The lane of a key and class. Scripts make one for each key that they meet, so that it has few fields at first.
 local function lane_of(queue, class, key)
   local name = class .. ':' .. key
   local lane = queue.lanes[name]
   if not lane then
-    -- All fields from the start, so that the table does not grow.
     lane = {
-      queue = queue, class = class, key = key, name = name, jobs = ROOT .. 'w:' .. queue.id .. ':' .. name, added = 0,
-      limit = false, starts = HUGE, adding = false, priority = false, weight = false, others = false, returning = false,
-      is_touched = false, is_freed = false, is_shortened = false, is_cut = false, taken = 0, members = false, base = 0,
-      asked = 0, since = 0, next_since = 0, is_emptied = false,
+      queue = queue, class = class, key = key, name = name, jobs = queue.lane_root .. name, added = 0, adding = false,
+      is_touched = false,
     }
     queue.lanes[name] = lane
   end
@@ -55,28 +52,30 @@ local function group_of(queue)
   return group.limit, leased
 end
 
-local function limit_of(queue, class, key)
-  if queue.has_overrides then
-    local text = call('HGET', ROOT .. 'o:' .. queue.id, key)
-    if text then
-      local limit, paused = read(OVERRIDE, text)
-      if paused == 1 then return 0 end
-      if limit >= 0 then return limit end
-    end
+-- A key's own limit, or else that of its class.
+local function own_limit(lane, limit)
+  if lane.limit then return lane.limit end
+  lane.limit = limit
+  local text = call('HGET', ROOT .. 'o:' .. lane.queue.id, lane.key)
+  if text then
+    local own, paused = read(OVERRIDE, text)
+    if paused == 1 then lane.limit = 0 elseif own >= 0 then lane.limit = own end
   end
-  local set = queue.classes[class]
-  return set and set.limit or HUGE
+  return lane.limit
 end
 
 local function starts_key(lane) return ROOT .. 's:' .. lane.queue.id .. ':' .. lane.name end
 
--- How many starts a lane's throttle has left; those that have left the period are forgotten.
+-- How many starts the lane's throttle, if it has one, has left; those that have left the period are forgotten.
 local function starts_left(lane)
   local class = lane.queue.classes[lane.class]
   if not class or class.starts == 0 then return HUGE end
-  local key = starts_key(lane)
-  call('ZREMRANGEBYSCORE', key, '-inf', now - class.period)
-  return class.starts - call('ZCARD', key)
+  if not lane.starts then
+    local key = starts_key(lane)
+    call('ZREMRANGEBYSCORE', key, '-inf', now - class.period)
+    lane.starts = class.starts - call('ZCARD', key)
+  end
+  return lane.starts
 end
 
 -- When the first start of the present period leaves it; nil without one.
@@ -88,12 +87,12 @@ end
 -- How many more jobs of the lane may start now.
 local function room_of(lane)
   if lane.key == '' then return HUGE end
-  if not lane.limit then
-    lane.limit = limit_of(lane.queue, lane.class, lane.key)
-    lane.starts = starts_left(lane)
-  end
-  if lane.limit == HUGE then return lane.starts end
-  return math.min(lane.limit - leased_of(lane.queue, lane.key), lane.starts)
+  local queue = lane.queue
+  local class = queue.classes[lane.class]
+  local limit = class and class.limit or HUGE
+  if queue.has_overrides then limit = own_limit(lane, limit) end
+  if limit == HUGE then return starts_left(lane) end
+  return math.min(limit - leased_of(queue, lane.key), starts_left(lane))
 end
 
 -- The greatest turn leased so far at a priority: it never falls.
@@ -133,17 +132,23 @@ local function enter_head(lane)
 end
 
 -- Puts a job into its lane, as `member`, behind those of its priority that have arrived before it.
-local function put(lane, member, priority, weight)
+local function put(lane, member, priority)
   if lane.adding then add(lane.adding, 0 - priority, member) else lane.adding = { 0 - priority, member } end
   lane.added = lane.added + 1
-  -- Where the lane may have to enter a line; nearly always one.
-  if not lane.priority then
-    lane.priority, lane.weight = priority, weight
-  elseif lane.priority ~= priority then
-    lane.others = lane.others or {}
-    lane.others[priority] = lane.others[priority] or weight
-  end
   touch(lane)
+end
+
+-- Lets a lane stand in line at the priorities of jobs that were put into it.
+local function enter_with(lane, added)
+  local last
+  for i = 1, #added, 2 do
+    local priority = 0 - added[i]
+    if priority ~= last then
+      local _, weight = read(MEMBER, added[i + 1])
+      enter(lane, priority, turn_of(lane.queue, priority) + 1 / weight)
+      last = priority
+    end
+  end
 end
 
 local function take_out(lane, id, job)
@@ -166,18 +171,14 @@ local function judge(lane, was, most)
   lane.is_touched = false
   -- Where nothing is parked, the end of a lease changes nothing, and a start only takes one away.
   if was == 0 and lane.is_freed and lane.added == 0 and not lane.is_shortened then return 0 end
-  if was == 0 and lane.taken > 0 and (lane.is_emptied or room_of(lane) > 0) then
+  if was == 0 and lane.taken and lane.taken > 0 and (lane.is_emptied or room_of(lane) > 0) then
     queue.waiting, lane.added = queue.waiting + lane.added, 0
     if lane.is_emptied then queue.unaged[#queue.unaged + 1] = lane.name end
     return 0
   end
-  local waiting
-  if lane.adding then
-    if #lane.adding == 2 then
-      call('ZADD', lane.jobs, lane.adding[1], lane.adding[2])
-    else
-      batch('ZADD', lane.jobs, lane.adding)
-    end
+  local waiting, added = nil, lane.adding
+  if added then
+    if #added == 2 then call('ZADD', lane.jobs, added[1], added[2]) else batch('ZADD', lane.jobs, added) end
     lane.adding = false
   end
   local room = room_of(lane)
@@ -186,8 +187,7 @@ local function judge(lane, was, most)
   if room ~= HUGE or was > 0 or lane.is_shortened or lane.added ~= 0 then
     waiting = call('ZCARD', lane.jobs)
     parked = math.max(0, waiting - math.max(0, room))
-    lane.is_cut = was - parked > most
-    if lane.is_cut then parked = was - most end
+    if was - parked > most then lane.is_cut, parked = true, was - most end
   end
   if parked ~= was then
     if parked > 0 then add(queue.noting, lane.name, parked) else queue.unnoting[#queue.unnoting + 1] = lane.name end
@@ -205,19 +205,18 @@ local function judge(lane, was, most)
       enter_head(lane)
     else
       if lane.is_shortened then enter_head(lane) end
-      if lane.priority then enter(lane, lane.priority, turn_of(queue, lane.priority) + 1 / lane.weight) end
-      for priority, weight in pairs(lane.others or {}) do
-        enter(lane, priority, turn_of(queue, priority) + 1 / weight)
-      end
+      if added then enter_with(lane, added) end
     end
     -- A released job has its turn back.
-    for priority, pass in pairs(ready > 0 and lane.returning or {}) do
+    for priority, pass in pairs(ready > 0 and lane.returning or NONE) do
       call('ZADD', ROOT .. 'r:' .. queue.id .. ':' .. priority, 'LT', pass, lane.name)
       enter(lane, priority, pass)
     end
-    if parked > 0 and lane.starts ~= HUGE and lane.key ~= '' then watch(lane) end
+    if parked > 0 and lane.starts then watch(lane) end
   end
-  lane.added, lane.priority, lane.others, lane.returning, lane.is_shortened = 0, false, false, false, false
+  lane.added = 0
+  if lane.returning then lane.returning = nil end
+  if lane.is_shortened then lane.is_shortened = nil end
   return math.max(0, was - parked)
 end
 

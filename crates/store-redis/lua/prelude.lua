@@ -9,7 +9,7 @@ local JOBS, BODIES, IDS = ROOT .. 'jobs', ROOT .. 'bodies', ROOT .. 'ids'
 local LEASES, HELD, EXPIRY, TOKENS = ROOT .. 'leases', ROOT .. 'held', ROOT .. 'expiry', ROOT .. 'tokens'
 local FINISHED = ROOT .. 'finished'
 local pack, read, sub = struct.pack, struct.unpack, string.sub
-local ZERO = '0'
+local ZERO, NONE = '0', {}
 local HUGE = math.huge
 
 -- Arguments of one command: Lua keeps them all on its stack, which has some 8,000 places.
@@ -158,7 +158,7 @@ local function queue_of(id)
   if queue then return queue end
   local set = call('HMGET', ROOT .. 'q:' .. id, 'limit', 'paused', 'resumed', 'group', 'starts', 'name')
   queue = {
-    id = id, tag = tag_of(id), limit = tonumber(set[1]), paused = set[2] == '1', resumed = tonumber(set[3]) or 0, group = set[4],
+    id = id, tag = tag_of(id), lane_root = ROOT .. 'w:' .. id .. ':', limit = tonumber(set[1]), paused = set[2] == '1', resumed = tonumber(set[3]) or 0, group = set[4],
     starts = tonumber(set[5]) or 0, name = set[6], classes = {}, named = {}, leased = {}, started = {}, lanes = {}, touched = {},
     waiting = 0, parked = 0, turns = {}, entering = {}, aged = {}, unaged = {}, noting = {}, unnoting = {},
     got = 0, raised = nil, has_overrides = call('HLEN', ROOT .. 'o:' .. id) > 0, has_parked = call('HLEN', ROOT .. 'p:' .. id) > 0,

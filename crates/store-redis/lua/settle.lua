@@ -76,7 +76,7 @@ local function apply(id, token, action, lease, text, asked)
     -- Back at once, with the turn and arrival that it had.
     job.state, job.at = WAITING, now
     local lane = lane_of(queue_of(job.queue), job.class, job.key)
-    put(lane, member_of(id, job), job.priority, job.weight)
+    put(lane, member_of(id, job), job.priority)
     lane.returning = lane.returning or {}
     lane.returning[job.priority] = math.min(lane.returning[job.priority] or HUGE, pass)
   end

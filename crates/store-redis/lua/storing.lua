@@ -41,9 +41,8 @@ local function enqueue()
   local function refusal(queue, class, key)
     if not class or class.starts == 0 or not class.refuses then return nil end
     local lane = lane_of(queue, class.id, key)
-    room_of(lane)
     local waiting = call('ZCARD', lane.jobs) + (lane.adding and #lane.adding / 2 or 0)
-    if lane.starts - waiting > 0 then return nil end
+    if starts_left(lane) - waiting > 0 then return nil end
     return (period_ends(lane) or now + class.period) - now
   end
 
@@ -60,7 +59,7 @@ local function enqueue()
     if notes == IS_PLAIN and run_at <= now and not (class and class.refuses) then
       local _, key = read(KEY, tail)
       local arrival, class_id = arrive(), class and class.id or 0
-      put(lane_of(queue, class_id, key), pack(MEMBER, arrival, weight, 0) .. id, priority, weight)
+      put(lane_of(queue, class_id, key), pack(MEMBER, arrival, weight, 0) .. id, priority)
       seen[id] = true
       add(records, id, pack(CHANGING, WAITING, 0, 0, queue.id, class_id, priority, weight, 1, 0, arrival, now, now, 0)
         .. NO_TOKEN .. tail)
