@@ -82,7 +82,6 @@ local function take(lane, member, priority, pass)
     end
   end
   if pass > turn_of(queue, priority) then queue.turns[priority] = pass end
-  queue.raised = queue.raised or {}
   queue.raised[priority] = true
   touch(lane)
 end
@@ -139,6 +138,9 @@ local function from_starved(queue, want)
       got = got + 1
       local turn = next_turn(lane, priority, pass)
       if turn then call('ZADD', line, turn, lane.name) else call('ZREM', line, lane.name) end
+    else
+      -- A limit was lowered since.
+      touch(lane)
     end
   end
   return got
@@ -153,23 +155,24 @@ local function one_round(queue, priority, line, want)
     return 0, false
   end
   local names, passes = {}, {}
-  for i = 1, #head, 2 do
-    names[#names + 1], passes[#passes + 1] = head[i], tonumber(head[i + 1])
+  for i = 1, #head / 2 do
+    names[i], passes[i] = head[2 * i - 1], tonumber(head[2 * i])
   end
   local since = call('ZMSCORE', ROOT .. 'a:' .. queue.id, unpack(names))
   -- Lanes beyond the window may come before a second turn of one in it.
   local bound = #names == window and passes[#passes] or HUGE
   -- Second and later turns, in their order.
-  local later, from = {}, 1
+  local later, turns, from, last = {}, {}, 1, 0
   local at, got, leaving = 1, 0, {}
   while got < want do
     local lane, pass
-    if passes[at] and (not later[from] or passes[at] <= later[from].pass) then
-      lane, pass = lane_named(queue, names[at]), passes[at]
+    local now_pass, later_pass = passes[at], turns[from]
+    if now_pass and (not later_pass or now_pass <= later_pass) then
+      lane, pass = lane_named(queue, names[at]), now_pass
       if lane.since == 0 then lane.since = tonumber(since[at]) or 0 end
       at = at + 1
-    elseif later[from] and later[from].pass <= bound then
-      lane, pass = later[from].lane, later[from].pass
+    elseif later_pass and later_pass <= bound then
+      lane, pass = later[from], later_pass
       from = from + 1
     else
       break
@@ -186,21 +189,22 @@ local function one_round(queue, priority, line, want)
       touch(lane)
     end
     if turn then
-      local i = #later + 1
-      while i > from and later[i - 1].pass > turn do
-        later[i] = later[i - 1]
+      last = last + 1
+      local i = last
+      while i > from and turns[i - 1] > turn do
+        later[i], turns[i] = later[i - 1], turns[i - 1]
         i = i - 1
       end
-      later[i] = { lane = lane, pass = turn }
+      later[i], turns[i] = lane, turn
     else
       leaving[#leaving + 1] = lane.name
     end
   end
-  local turns = {}
-  for i = from, #later do add(turns, later[i].pass, later[i].lane.name) end
-  batch('ZADD', line, turns)
+  local moved = {}
+  for i = from, last do add(moved, turns[i], later[i].name) end
+  batch('ZADD', line, moved)
   batch('ZREM', line, leaving)
-  return got, #names == window or #turns > 0
+  return got, #names == window or #moved > 0
 end
 
 -- Takes from the lines of a queue, the highest priority first. Answers how many, and whether some were not looked at.

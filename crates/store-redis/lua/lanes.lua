@@ -35,8 +35,7 @@ end
 local function leased_of(queue, key)
   local leased = queue.leased[key]
   if not leased then
-    local start = queue.tag .. key
-    leased = call('ZLEXCOUNT', HELD, '[' .. start .. '\0', '(' .. start .. '\1')
+    leased = call('ZLEXCOUNT', HELD, queue.from .. key .. '\0', queue.till .. key .. '\1')
     queue.leased[key] = leased
   end
   return leased + (queue.started[key] or 0)

@@ -144,8 +144,7 @@ end
 
 local function tag_of(queue) return pack('>H', queue) end
 
--- A lease as it stands among those of its key: a key has no NUL in it.
-local function held_member(queue, key, id) return tag_of(queue) .. key .. '\0' .. id end
+-- A lease stands in HELD among those of its queue and key, as the queue's tag, the key, a NUL, which no key has, and the job's id.
 
 -- Fields of a class: its number, limit (-1: none), starts in a period (0: no throttle), period, whether it refuses, and the limit
 -- that was configured last (-1: none, -2: never). Of a key's own settings: limit (-1: that of its class), whether it is paused.
@@ -158,10 +157,10 @@ local function queue_of(id)
   if queue then return queue end
   local set = call('HMGET', ROOT .. 'q:' .. id, 'limit', 'paused', 'resumed', 'group', 'starts', 'name')
   queue = {
-    id = id, tag = tag_of(id), lane_root = ROOT .. 'w:' .. id .. ':', limit = tonumber(set[1]), paused = set[2] == '1', resumed = tonumber(set[3]) or 0, group = set[4],
+    id = id, tag = tag_of(id), from = '[' .. tag_of(id), till = '(' .. tag_of(id), lane_root = ROOT .. 'w:' .. id .. ':', limit = tonumber(set[1]), paused = set[2] == '1', resumed = tonumber(set[3]) or 0, group = set[4],
     starts = tonumber(set[5]) or 0, name = set[6], classes = {}, named = {}, leased = {}, started = {}, lanes = {}, touched = {},
     waiting = 0, parked = 0, turns = {}, entering = {}, aged = {}, unaged = {}, noting = {}, unnoting = {},
-    got = 0, raised = nil, has_overrides = call('HLEN', ROOT .. 'o:' .. id) > 0, has_parked = call('HLEN', ROOT .. 'p:' .. id) > 0,
+    got = 0, raised = {}, has_overrides = call('HLEN', ROOT .. 'o:' .. id) > 0, has_parked = call('HLEN', ROOT .. 'p:' .. id) > 0,
   }
   local classes = call('HGETALL', ROOT .. 'c:' .. id)
   for i = 1, #classes, 2 do
@@ -170,6 +169,7 @@ local function queue_of(id)
       id = number, name = classes[i], limit = limit < 0 and HUGE or limit, starts = starts, period = period,
       refuses = refuses == 1, configured = configured,
     }
+    queue.has_classes = i > 1
     queue.classes[number] = class
     queue.named[class.name] = class
   end

@@ -12,7 +12,7 @@ local ids = {}
 for i = 1, #ARGV do ids[i] = sub(ARGV[i], 1, 16) end
 local leases, texts = batch_get('HMGET', LEASES, ids), batch_get('HMGET', JOBS, ids)
 local answers, done = {}, {}
-local ended, held, by_token, records, finished, freed, versions, ended_in = {}, {}, {}, {}, {}, {}, {}, {}
+local ended, held, by_token, records, finished, freed, versions = {}, {}, {}, {}, {}, {}, {}
 
 local function keep_error(id, job, kind, attempt, message)
   local errors = ROOT .. 'e:' .. id
@@ -25,12 +25,22 @@ end
 local NOTES_ON, TEXTS, COMPLETION = '<xxBHH', '<Bc0Hc0H', pack('<BB', COMPLETED, 0)
 local NOW = pack('<d', now)
 
-local function end_lease(id, token, queue, class, key)
-  ended[#ended + 1] = id
-  held[#held + 1] = held_member(queue, key, id)
+local NOW_TEXT = string.format('%.0f', now)
+
+-- Notes that a lease ends, for all that follows once all are written.
+local function end_lease(id, token, queue_id, class, key)
+  local queue = queue_of(queue_id)
+  local n = #ended + 1
+  ended[n], held[n] = id, queue.tag .. key .. '\0' .. id
   by_token[token] = (by_token[token] or 0) + 1
-  ended_in[queue] = (ended_in[queue] or 0) + 1
-  if key ~= '' then freed[#freed + 1] = { queue = queue, class = class, key = key } end
+  queue.ended = (queue.ended or 0) + 1
+  if key ~= '' then
+    local lane = lane_of(queue, class, key)
+    lane.is_freed = true
+    touch(lane)
+    -- A key's leases count for all of its lanes.
+    if queue.has_classes then freed[#freed + 1] = lane end
+  end
 end
 
 -- Completes a job that has neither checkpoints nor a unique key nor versions, as nearly all are; whether it was one.
@@ -39,7 +49,7 @@ local function complete(id, token, lease, text)
   local _, key, unique_bytes, at = read(TEXTS, text, TAIL_AT)
   if notes % 2 == HAS_STEPS or unique_bytes > 0 or read('<H', text, at + 8) > 0 then return false end
   end_lease(id, token, queue, class, key)
-  add(finished, now, id)
+  add(finished, NOW_TEXT, id)
   add(records, id, COMPLETION .. sub(text, 3, 27) .. NOW .. sub(text, 36, 43) .. sub(lease, 18, 25) .. token
     .. sub(text, TAIL_AT))
   return true
@@ -109,21 +119,19 @@ if #ended > 0 then
     call('HDEL', ROOT .. 'vr:' .. versions[i], versions[i + 1])
     let_newer_in(versions[i], versions[i + 1])
   end
-  -- A key's leases count for all of its lanes.
-  for _, job in ipairs(freed) do
-    local queue = queue_of(job.queue)
+  for _, one in ipairs(freed) do
+    local queue = one.queue
     for number in pairs(queue.classes) do
-      local lane = lane_of(queue, number, job.key)
-      if number == job.class or (not lane.is_touched and call('EXISTS', lane.jobs) == 1) then
+      local lane = lane_of(queue, number, one.key)
+      if not lane.is_touched and call('EXISTS', lane.jobs) == 1 then
         lane.is_freed = true
         touch(lane)
       end
     end
   end
   -- Where a queue or group was at its limit, jobs that were ready all along may start now.
-  for id, n in pairs(ended_in) do
-    local queue = queue_of(id)
-    if queue.limit and queue.limit <= leased_of_queue(id) + n then woke = true end
+  for id, queue in pairs(queues) do
+    if queue.limit and queue.limit <= leased_of_queue(id) + (queue.ended or 0) then woke = true end
     local limit, leased = group_of(queue)
     if limit and limit <= leased + #ended then woke = true end
   end

@@ -1,7 +1,5 @@
 //! Which servers and namespaces are refused, and with which words.
 
-#![expect(clippy::unwrap_used, reason = "all of this is test code")]
-
 mod support;
 
 use store::{QueueStore, StoreError};
