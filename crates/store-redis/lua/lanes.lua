@@ -104,6 +104,19 @@ local function turn_of(queue, priority)
   return turn
 end
 
+-- The turn with which a lane comes to a line, by the weight of its first job; as text.
+local function first_turn(queue, priority, weight)
+  local of_priority = queue.first_turns[priority]
+  if not of_priority then
+    of_priority = {}
+    queue.first_turns[priority] = of_priority
+  end
+  if not of_priority[weight] then
+    of_priority[weight] = string.format('%.17g', turn_of(queue, priority) + 1 / weight)
+  end
+  return of_priority[weight]
+end
+
 -- Lets a lane stand in line at a priority, with a turn if it has none there.
 local function enter(lane, priority, pass)
   local of_priority = lane.queue.entering[priority]
@@ -126,13 +139,24 @@ local function enter_head(lane)
   local member, priority = head_of(lane)
   if member then
     local _, weight = read(MEMBER, member)
-    enter(lane, priority, turn_of(lane.queue, priority) + 1 / weight)
+    enter(lane, priority, first_turn(lane.queue, priority, weight))
   end
+end
+
+local scores = {}
+-- The score of a priority in a lane, as text: the best job comes first.
+local function score_of(priority)
+  local score = scores[priority]
+  if not score then
+    score = string.format('%.0f', 0 - priority)
+    scores[priority] = score
+  end
+  return score
 end
 
 -- Puts a job into its lane, as `member`, behind those of its priority that have arrived before it.
 local function put(lane, member, priority)
-  if lane.adding then add(lane.adding, 0 - priority, member) else lane.adding = { 0 - priority, member } end
+  if lane.adding then add(lane.adding, score_of(priority), member) else lane.adding = { score_of(priority), member } end
   lane.added = lane.added + 1
   touch(lane)
 end
@@ -144,7 +168,7 @@ local function enter_with(lane, added)
     local priority = 0 - added[i]
     if priority ~= last then
       local _, weight = read(MEMBER, added[i + 1])
-      enter(lane, priority, turn_of(lane.queue, priority) + 1 / weight)
+      enter(lane, priority, first_turn(lane.queue, priority, weight))
       last = priority
     end
   end
@@ -200,7 +224,7 @@ local function judge(lane, was, most)
     if ready <= 0 then
       if before > 0 then queue.unaged[#queue.unaged + 1] = lane.name end
     elseif before <= 0 then
-      add(queue.aged, now, lane.name)
+      add(queue.aged, NOW_TEXT, lane.name)
       enter_head(lane)
     else
       if lane.is_shortened then enter_head(lane) end

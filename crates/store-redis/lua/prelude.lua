@@ -32,6 +32,8 @@ else
   local time = call('TIME')
   now = time[1] * 1000 + math.floor(time[2] / 1000)
 end
+-- As text, since Redis writes each number that a script hands it anew, which costs more than many a command.
+local NOW_TEXT = string.format('%.0f', now)
 local last_arrival, first_arrival = tonumber(known[2]) or 0, nil
 
 -- The next arrival number: the time, in 1/1024 of a millisecond, and later than all before.
@@ -159,7 +161,7 @@ local function queue_of(id)
   queue = {
     id = id, tag = tag_of(id), from = '[' .. tag_of(id), till = '(' .. tag_of(id), lane_root = ROOT .. 'w:' .. id .. ':', limit = tonumber(set[1]), paused = set[2] == '1', resumed = tonumber(set[3]) or 0, group = set[4],
     starts = tonumber(set[5]) or 0, name = set[6], classes = {}, named = {}, leased = {}, started = {}, lanes = {}, touched = {},
-    waiting = 0, parked = 0, turns = {}, entering = {}, aged = {}, unaged = {}, noting = {}, unnoting = {},
+    waiting = 0, parked = 0, turns = {}, first_turns = {}, entering = {}, aged = {}, unaged = {}, noting = {}, unnoting = {},
     got = 0, raised = {}, has_overrides = call('HLEN', ROOT .. 'o:' .. id) > 0, has_parked = call('HLEN', ROOT .. 'p:' .. id) > 0,
   }
   local classes = call('HGETALL', ROOT .. 'c:' .. id)

@@ -25,8 +25,6 @@ end
 local NOTES_ON, TEXTS, COMPLETION = '<xxBHH', '<Bc0Hc0H', pack('<BB', COMPLETED, 0)
 local NOW = pack('<d', now)
 
-local NOW_TEXT = string.format('%.0f', now)
-
 -- Notes that a lease ends, for all that follows once all are written.
 local function end_lease(id, token, queue_id, class, key)
   local queue = queue_of(queue_id)
