@@ -50,7 +50,7 @@ local function add(list, a, b)
   list[n + 2] = b
 end
 
--- One command with many arguments, in bounded pieces; `even` pieces keep pairs together.
+-- One command with many arguments, in bounded pieces, which are even and so keep pairs together.
 local function batch(command, key, args, flag)
   for from = 1, #args, ARGS_MAX do
     local to = math.min(from + ARGS_MAX - 1, #args)
