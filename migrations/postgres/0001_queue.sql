@@ -22,7 +22,9 @@ CREATE TABLE queue.queue (
     resumed_at bigint  NOT NULL DEFAULT 0,
     group_id   integer,
     -- Starts so far: every tenth one may go to the longest-waiting key.
-    starts     bigint  NOT NULL DEFAULT 0
+    starts     bigint  NOT NULL DEFAULT 0,
+    -- When a parked job became ready, as of some seconds: see queue.mend.
+    unparked_at bigint NOT NULL DEFAULT 0
 ) WITH (fillfactor = 50);
 
 -- A class whose limit is NULL is known and unlimited. What was configured is as in queue.queue.

@@ -66,15 +66,23 @@ END $$;
 -- The last statement of its transaction that waits for others.
 CREATE FUNCTION queue.count_moves(queues integer[], froms smallint[], tos smallint[]) RETURNS void
 LANGUAGE plpgsql AS $$
+DECLARE
+    -- See queue.own_slot.
+    own_slot smallint := coalesce(nullif(current_setting('reviewfleet.slot', true), '')::smallint, pg_backend_pid() % 16);
 BEGIN
     INSERT INTO queue.depth AS d (queue, slot, scheduled, ready, parked, leased, dead)
-    SELECT u.queue, pg_backend_pid() % 16,
-           count(*) FILTER (WHERE u.t = 0) - count(*) FILTER (WHERE u.f = 0),
-           count(*) FILTER (WHERE u.t = 2) - count(*) FILTER (WHERE u.f = 2),
-           count(*) FILTER (WHERE u.t = 3) - count(*) FILTER (WHERE u.f = 3),
-           count(*) FILTER (WHERE u.t = 1) - count(*) FILTER (WHERE u.f = 1),
-           count(*) FILTER (WHERE u.t = 5) - count(*) FILTER (WHERE u.f = 5)
-    FROM unnest(queues, froms, tos) u(queue, f, t) WHERE u.queue IS NOT NULL GROUP BY u.queue ORDER BY u.queue
+    SELECT m.queue, own_slot,
+           coalesce(sum(m.jobs) FILTER (WHERE m.t = 0), 0) - coalesce(sum(m.jobs) FILTER (WHERE m.f = 0), 0),
+           coalesce(sum(m.jobs) FILTER (WHERE m.t = 2), 0) - coalesce(sum(m.jobs) FILTER (WHERE m.f = 2), 0),
+           coalesce(sum(m.jobs) FILTER (WHERE m.t = 3), 0) - coalesce(sum(m.jobs) FILTER (WHERE m.f = 3), 0),
+           coalesce(sum(m.jobs) FILTER (WHERE m.t = 1), 0) - coalesce(sum(m.jobs) FILTER (WHERE m.f = 1), 0),
+           coalesce(sum(m.jobs) FILTER (WHERE m.t = 5), 0) - coalesce(sum(m.jobs) FILTER (WHERE m.f = 5), 0)
+    FROM (
+        -- Nearly all jobs of a call make the same move.
+        SELECT u.queue, u.f, u.t, count(*)::integer AS jobs
+        FROM unnest(queues, froms, tos) u(queue, f, t) WHERE u.queue IS NOT NULL GROUP BY u.queue, u.f, u.t
+    ) m
+    GROUP BY m.queue ORDER BY m.queue
     ON CONFLICT (queue, slot) DO UPDATE SET
         scheduled = d.scheduled + excluded.scheduled,
         ready     = d.ready + excluded.ready,
@@ -164,7 +172,8 @@ END $$;
 -- is leased and ready before them; or, uncounted, as many as leases of the key have ended: should that be too many, since the
 -- limit was lowered meanwhile, claims park them again.
 --
--- A job that becomes ready before a later one of its lane is given that one's pass, so that it starts before.
+-- A job that becomes ready before a later one of its lane has its turn before it: behind those of its lane that are ready
+-- before it, and with the later one's pass at most.
 CREATE FUNCTION queue.unpark(of_queues integer[], of_keys text[], most integer[], counted boolean, now_ms bigint)
 RETURNS bigint LANGUAGE plpgsql AS $$
 DECLARE
@@ -187,67 +196,77 @@ BEGIN
             ORDER BY j.priority DESC, j.arrival LIMIT f.most
         ) p
     ), limited AS MATERIALIZED (
-        SELECT b.*, coalesce(
+        -- Looked up for the first of each key and class alone.
+        SELECT b.*, max(CASE WHEN b.place = 1 THEN coalesce(
                 (SELECT CASE WHEN o.paused THEN 0 ELSE o.job_limit END FROM queue.key_override o
                  WHERE o.queue = b.queue AND o.key = b.key),
                 (SELECT c.job_limit FROM queue.limit_class c WHERE c.queue = b.queue AND c.class = b.class)
-            ) AS job_limit, (
+            ) END) OVER same AS job_limit, max(CASE WHEN b.place = 1 AND counted THEN (
+                SELECT count(*) FROM queue.job j WHERE j.queue = b.queue AND j.key = b.key AND j.state = 1
+            ) ELSE 0 END) OVER same AS leased, max(CASE WHEN b.place = 1 THEN (
                 SELECT c.throttle_starts - coalesce((
                     SELECT sum(s.n) FROM queue.throttle_start s
                     WHERE s.queue = b.queue AND s.class = b.class AND s.key = b.key AND s.at > now_ms - c.throttle_ms
-                ), 0) - (
-                    SELECT count(*) FROM (
-                        SELECT FROM queue.job j WHERE j.queue = b.queue AND j.key = b.key AND j.state = 2
-                          AND (j.priority > b.priority OR (j.priority = b.priority AND j.arrival < b.arrival))
-                        ORDER BY j.priority DESC, j.arrival OFFSET 0
-                    ) ahead
-                )
+                ), 0)
                 FROM queue.limit_class c
                 WHERE c.queue = b.queue AND c.class = b.class AND c.throttle_starts IS NOT NULL
-            ) AS starts_left
-        FROM best b
+            ) END) OVER same AS starts
+        FROM best b WINDOW same AS (PARTITION BY b.queue, b.key, b.class)
+    ), throttled AS MATERIALIZED (
+        SELECT l.*, l.starts - CASE WHEN l.starts IS NOT NULL THEN (
+                SELECT count(*) FROM (
+                    SELECT FROM queue.job j WHERE j.queue = l.queue AND j.key = l.key AND j.state = 2
+                      AND (j.priority > l.priority OR (j.priority = l.priority AND j.arrival < l.arrival))
+                    ORDER BY j.priority DESC, j.arrival LIMIT greatest(l.starts, 0)
+                ) ahead
+            ) END AS starts_left
+        FROM limited l
     ), fitting AS MATERIALIZED (
-        SELECT l.* FROM limited l
-        WHERE coalesce(l.place <= l.starts_left, true) AND (l.job_limit IS NULL OR l.place <= l.job_limit - CASE WHEN counted THEN (
-            SELECT count(*) FROM queue.job j WHERE j.queue = l.queue AND j.key = l.key AND j.state = 1
-        ) + (
-            SELECT count(*) FROM (
-                SELECT FROM queue.job j
-                WHERE j.queue = l.queue AND j.key = l.key AND j.state = 2 AND j.priority >= l.priority
-                  AND (j.priority > l.priority OR j.arrival < l.arrival)
-                ORDER BY j.priority DESC, j.arrival OFFSET 0
-            ) ahead
-        ) ELSE 0 END)
+        SELECT t.* FROM throttled t
+        WHERE coalesce(t.place <= t.starts_left, true) AND coalesce(t.place <= t.job_limit - t.leased, true)
+          AND (t.job_limit IS NULL OR NOT counted OR t.place <= t.job_limit - t.leased - (
+              SELECT count(*) FROM (
+                  SELECT FROM queue.job j
+                  WHERE j.queue = t.queue AND j.key = t.key AND j.state = 2 AND j.priority >= t.priority
+                    AND (j.priority > t.priority OR j.arrival < t.arrival)
+                  ORDER BY j.priority DESC, j.arrival LIMIT t.job_limit
+              ) ahead
+          ))
     ), lanes AS (
-        -- Looked up for the first of each lane alone, and the same for all of it.
+        -- Looked up for the first of each lane alone, and the same for all of it: the ready job before it, and the last one.
         SELECT n.*, max(CASE WHEN n.nth = 1 THEN (
-                SELECT ARRAY[j.arrival, j.pass] FROM queue.job j
+                SELECT j.pass FROM queue.job j
+                WHERE j.queue = n.queue AND j.key = n.key AND j.state = 2 AND j.priority = n.priority
+                  AND j.arrival < n.arrival
+                ORDER BY j.priority, j.arrival DESC LIMIT 1
+            ) END) OVER lane AS pass_before, max(CASE WHEN n.nth = 1 THEN (
+                SELECT j.arrival FROM queue.job j
                 WHERE j.queue = n.queue AND j.key = n.key AND j.state = 2 AND j.priority = n.priority
                 ORDER BY j.priority, j.arrival DESC LIMIT 1
-            ) END) OVER lane AS last
+            ) END) OVER lane AS last_arrival
         FROM (
             SELECT f.*, row_number() OVER lane AS nth, sum(1000000 / f.weight) OVER lane AS distance
             FROM fitting f WINDOW lane AS (PARTITION BY f.queue, f.key, f.priority ORDER BY f.arrival)
         ) n
         WINDOW lane AS (PARTITION BY n.queue, n.key, n.priority)
     ), placed AS (
-        SELECT f.at, f.queue, f.arrival, coalesce(
-            CASE WHEN f.last[1] > f.arrival THEN (
+        SELECT f.at, f.queue, f.arrival, least(
+            greatest(
+                (SELECT t.v FROM queue.turn t WHERE t.queue = f.queue AND t.priority = f.priority), f.pass_before, 0
+            ) + f.distance,
+            CASE WHEN f.last_arrival > f.arrival THEN (
                 SELECT j.pass FROM queue.job j
                 WHERE j.queue = f.queue AND j.key = f.key AND j.state = 2 AND j.priority = f.priority
                   AND j.arrival > f.arrival
                 ORDER BY j.priority DESC, j.arrival LIMIT 1
-            ) END,
-            greatest(
-                (SELECT t.v FROM queue.turn t WHERE t.queue = f.queue AND t.priority = f.priority), f.last[2], 0
-            ) + f.distance
+            ) END
         ) AS pass
         FROM lanes f
     )
     SELECT array_agg(p.at), array_agg(p.queue), array_agg(p.pass), array_agg(p.arrival),
-           (SELECT array_agg(l.queue) FROM limited l WHERE l.place > l.starts_left),
-           (SELECT array_agg(l.key) FROM limited l WHERE l.place > l.starts_left),
-           (SELECT array_agg(l.class) FROM limited l WHERE l.place > l.starts_left)
+           (SELECT array_agg(t.queue) FROM throttled t WHERE t.place > t.starts_left),
+           (SELECT array_agg(t.key) FROM throttled t WHERE t.place > t.starts_left),
+           (SELECT array_agg(t.class) FROM throttled t WHERE t.place > t.starts_left)
     INTO tids, queues, passes, arrivals, throttled_queues, throttled_keys, throttled_classes FROM placed p;
     IF throttled_queues IS NOT NULL THEN
         PERFORM queue.watch(u.queue, array_agg(u.key), array_agg(u.class), now_ms)
@@ -257,6 +276,7 @@ BEGIN
         RETURN 0;
     END IF;
     PERFORM queue.place(tids, passes, arrivals, now_ms);
+    UPDATE queue.queue q SET unparked_at = now_ms WHERE q.id = ANY (of_queues) AND q.unparked_at < now_ms - 10000;
     PERFORM queue.count_moves(queues, array_fill(3::smallint, ARRAY[cardinality(tids)]),
                               array_fill(2::smallint, ARRAY[cardinality(tids)]));
     RETURN cardinality(tids);
@@ -295,8 +315,9 @@ BEGIN
     WHERE (SELECT true FROM queue.job j WHERE j.queue = f.queue AND j.key = f.key AND j.state = 3 LIMIT 1);
     PERFORM queue.forgive(q, of_queues, of_keys, freed, now_ms, max_wait_ms)
     FROM (SELECT DISTINCT q FROM unnest(of_queues) q) d WHERE (
-        SELECT j.ready_at FROM queue.job j WHERE j.state = 2 AND j.queue = d.q ORDER BY j.ready_at LIMIT 1
-    ) <= now_ms - max_wait_ms;
+        SELECT true FROM queue.job j WHERE j.state = 2 AND j.queue = d.q AND j.ready_at <= now_ms - max_wait_ms
+        ORDER BY j.ready_at LIMIT 1
+    );
     IF queues IS NULL THEN
         RETURN woke;
     END IF;

@@ -395,33 +395,84 @@ BEGIN
     END IF;
 END $$;
 
+-- Sees to it that no job of a lane (a key at one priority) starts before an earlier one of it that is ready: of the lanes of
+-- these jobs, the first ones get the least pass of those that would start before them; whether any does.
+--
+-- A job may be stored in the very moment in which an older one of its lane ceases to be parked. Each is then given its turn
+-- without seeing the other, and the claim that finds both puts them in order.
+CREATE FUNCTION queue.mend(of_queue integer, of_keys text[], priorities smallint[], arrivals bigint[], passes bigint[])
+RETURNS boolean LANGUAGE plpgsql AS $$
+DECLARE
+    late_keys text[]; late_priorities smallint[]; lasts bigint[]; firsts bigint[]; counts bigint[];
+BEGIN
+    SELECT array_agg(l.key), array_agg(l.priority), array_agg(l.last), array_agg(l.pass), array_agg(l.jobs)
+    INTO late_keys, late_priorities, lasts, firsts, counts
+    FROM (
+        SELECT u.key, u.priority, count(*) AS jobs, max(u.arrival) AS last, min(u.pass) AS pass
+        FROM unnest(of_keys, priorities, arrivals, passes) u(key, priority, arrival, pass) GROUP BY u.key, u.priority
+    ) l
+    WHERE (
+        SELECT count(*) FROM (
+            SELECT FROM queue.job j
+            WHERE j.queue = of_queue AND j.key = l.key AND j.state = 2 AND j.priority = l.priority AND j.arrival < l.last
+            ORDER BY j.priority DESC, j.arrival LIMIT l.jobs
+        ) earlier
+    ) >= l.jobs;
+    IF late_keys IS NULL THEN
+        RETURN false;
+    END IF;
+    UPDATE queue.job j SET pass = f.pass
+    FROM (
+        SELECT w.at, l.pass FROM unnest(late_keys, late_priorities, lasts, firsts, counts) l(key, priority, last, pass, jobs)
+        CROSS JOIN LATERAL (
+            SELECT e.ctid AS at, e.pass FROM queue.job e
+            WHERE e.queue = of_queue AND e.key = l.key AND e.state = 2 AND e.priority = l.priority AND e.arrival < l.last
+            ORDER BY e.priority DESC, e.arrival LIMIT l.jobs
+        ) w WHERE w.pass > l.pass
+    ) f
+    WHERE j.ctid = f.at;
+    RETURN true;
+END $$;
+
 -- One round of a claim: looks at the first jobs of the ready index; which of them start, which are parked since their key
--- is full, and whether more may be ready. A queue is plain that has neither throttles nor keys with settings of their own.
+-- is full, and whether more may be ready. A queue is plain that has neither throttles nor keys with settings of their own, and
+-- mended where a parked job has become ready of late.
 CREATE FUNCTION queue.look(
-    of_queue integer, rows integer, wanted integer, is_plain boolean, now_ms bigint, OUT starting queue.looked, OUT parking queue.looked, OUT more boolean
+    of_queue integer, rows integer, wanted integer, is_plain boolean, is_mended boolean, now_ms bigint,
+    OUT starting queue.looked, OUT parking queue.looked, OUT more boolean
 ) LANGUAGE plpgsql AS $$
 DECLARE
-    head queue.looked; all_fit boolean; divided record;
+    head queue.looked; arrivals bigint[]; all_fit boolean; classes text[]; limits bigint[]; divided record;
 BEGIN
-    SELECT array_agg(j.at), array_agg(j.id), array_agg(j.key), array_agg(j.class), array_agg(j.priority), array_agg(j.pass)
-    INTO head
-    FROM (
-        SELECT w.ctid AS at, w.id, w.key, w.class, w.priority, w.pass FROM queue.job w
-        WHERE w.state = 2 AND w.queue = of_queue ORDER BY w.priority DESC, w.pass, w.arrival LIMIT rows
-    ) j;
+    -- Twice at most: what has been mended stays so under the lock of the queue.
+    FOR nth IN 1..2 LOOP
+        SELECT array_agg(j.at), array_agg(j.id), array_agg(j.key), array_agg(j.class), array_agg(j.priority), array_agg(j.pass),
+               array_agg(j.arrival)
+        INTO head.tids, head.ids, head.keys, head.classes, head.priorities, head.passes, arrivals
+        FROM (
+            SELECT w.ctid AS at, w.id, w.key, w.class, w.priority, w.pass, w.arrival FROM queue.job w
+            WHERE w.state = 2 AND w.queue = of_queue ORDER BY w.priority DESC, w.pass, w.arrival LIMIT rows
+        ) j;
+        EXIT WHEN head.tids IS NULL OR NOT is_mended OR NOT queue.mend(
+            of_queue, head.keys[:wanted], head.priorities[:wanted], arrivals[:wanted], head.passes[:wanted]
+        );
+    END LOOP;
     more := coalesce(cardinality(head.tids) >= rows, false);
     IF head.tids IS NULL THEN
         RETURN;
     END IF;
     -- Mostly no key comes near its limit, and nothing needs to be ranked.
     IF is_plain THEN
+        -- Of the classes there are few.
+        SELECT array_agg(d.class), array_agg((
+            SELECT c.job_limit FROM queue.limit_class c WHERE c.queue = of_queue AND c.class = d.class
+        )) INTO classes, limits FROM (SELECT DISTINCT u.class FROM unnest(head.classes[:wanted]) u(class)) d;
         SELECT bool_and(k.job_limit IS NULL OR k.wanted <= k.job_limit - (
             SELECT count(*) FROM queue.job j WHERE j.queue = of_queue AND j.key = k.key AND j.state = 1
         )) INTO all_fit
         FROM (
-            SELECT u.key, count(*) AS wanted, min(CASE WHEN u.key <> '' THEN (
-                SELECT c.job_limit FROM queue.limit_class c WHERE c.queue = of_queue AND c.class = u.class
-            ) END) AS job_limit
+            SELECT u.key, count(*) AS wanted,
+                   min(CASE WHEN u.key <> '' THEN limits[array_position(classes, u.class)] END) AS job_limit
             FROM unnest(head.keys[:wanted], head.classes[:wanted]) u(key, class) GROUP BY u.key
         ) k;
     END IF;
@@ -451,7 +502,9 @@ DECLARE
     starved_every CONSTANT integer := 10;
     queues integer[]; one integer; now_ms bigint; q queue.queue; room integer; share integer; seen record;
     starting queue.looked; parking queue.looked; left_over integer := most; leased_queues integer[] := '{}';
-    is_throttled boolean; is_plain boolean; is_full boolean;
+    -- How long after a parked job has become ready a claim puts lanes in order: longer than an enqueue takes.
+    mended_ms CONSTANT integer := 60000;
+    is_throttled boolean; is_plain boolean; is_mended boolean; is_full boolean;
 BEGIN
     SELECT n INTO unknown FROM unnest(names) n WHERE NOT EXISTS (SELECT FROM queue.queue k WHERE k.name = n) LIMIT 1;
     IF unknown IS NOT NULL THEN
@@ -463,8 +516,10 @@ BEGIN
     parked_queues := '{}';
     parked_keys := '{}';
     PERFORM queue.tune();
-    -- Where nothing is ready, no lock is taken to find that out: workers that are woken together get here all but one.
-    IF NOT EXISTS (SELECT FROM queue.claimed c WHERE c.token = with_token) AND NOT EXISTS (
+    -- Where nothing is ready, no lock is taken to find that out: workers that are woken together get here all but one. Where
+    -- something is, the counts say so sooner than the index, which starts with what was leased a moment ago.
+    IF (SELECT sum(d.ready) > 0 FROM queue.depth d WHERE d.queue = ANY (queues)) IS NOT TRUE
+       AND NOT EXISTS (SELECT FROM queue.claimed c WHERE c.token = with_token) AND NOT EXISTS (
         SELECT FROM unnest(queues) u(id) CROSS JOIN LATERAL (
             SELECT FROM queue.job j WHERE j.state = 2 AND j.queue = u.id ORDER BY j.priority DESC, j.pass, j.arrival LIMIT 1
         ) ready
@@ -500,6 +555,7 @@ BEGIN
                 SELECT FROM queue.limit_class c WHERE c.queue = one AND c.throttle_starts IS NOT NULL
             );
             is_plain := NOT is_throttled AND NOT EXISTS (SELECT FROM queue.key_override o WHERE o.queue = one);
+            is_mended := q.unparked_at > now_ms - mended_ms;
             -- Of the starts that this claim may make, those whose number `starved_every` divides.
             share := (q.starts % starved_every + room) / starved_every;
             seen := NULL;
@@ -508,7 +564,7 @@ BEGIN
                 IF nth > 0 THEN
                     SELECT l.* INTO seen
                     FROM queue.look(
-                        one, room + CASE WHEN nth = 1 THEN 1 ELSE look_extra END, room, is_plain, now_ms
+                        one, room + CASE WHEN nth = 1 THEN 1 ELSE look_extra END, room, is_plain, is_mended, now_ms
                     ) l;
                 ELSE
                     CONTINUE WHEN share = 0 OR q.resumed_at > now_ms - max_wait_ms;
@@ -558,11 +614,13 @@ BEGIN
     next_due_in_ms := queue.next_wake(queues, now_ms);
 END $$;
 
--- Whether a job is ready in any queue.
+-- Whether a job is ready in any queue. The counts say so sooner than the index where one is: see queue.claim.
 CREATE FUNCTION queue.is_any_ready() RETURNS boolean LANGUAGE plpgsql AS $$
 BEGIN
     PERFORM queue.tune();
     RETURN EXISTS (
+        SELECT FROM queue.queue q WHERE NOT q.paused AND (SELECT sum(d.ready) > 0 FROM queue.depth d WHERE d.queue = q.id)
+    ) OR EXISTS (
         SELECT FROM queue.queue q CROSS JOIN LATERAL (
             SELECT FROM queue.job j WHERE j.state = 2 AND j.queue = q.id ORDER BY j.priority DESC, j.pass, j.arrival LIMIT 1
         ) ready

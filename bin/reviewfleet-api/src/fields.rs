@@ -11,7 +11,7 @@ use serde_json::{Value, error::Category};
 
 use crate::problem::{Problem, ProblemKind, shown};
 
-/// The fields of a JSON object whose values are all texts. Taken apart by hand, so that an error names the field, its
+/// The fields of a JSON object whose values are texts and numbers. Taken apart by hand, so that an error names the field, its
 /// value and what is allowed, and repeats no more than the start of what the caller sent.
 #[derive(Debug)]
 pub(crate) struct Fields(BTreeMap<String, Value>);
@@ -51,6 +51,17 @@ impl Fields {
             None | Some(Value::Null) => Ok(None),
             Some(Value::String(text)) => Ok(Some(text)),
             Some(other) => Err(Problem::invalid(field, &other.to_string(), "a text")),
+        }
+    }
+
+    /// Takes out a number that may be left out or `null`; which ones are allowed, in words.
+    pub(crate) fn number(&mut self, field: &'static str, allowed: &'static str) -> Result<Option<u32>, Problem> {
+        match self.0.remove(field) {
+            None | Some(Value::Null) => Ok(None),
+            Some(value) => match value.as_u64().map(u32::try_from) {
+                Some(Ok(number)) => Ok(Some(number)),
+                _ => Err(Problem::invalid(field, &value.to_string(), allowed)),
+            },
         }
     }
 }

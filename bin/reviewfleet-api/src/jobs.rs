@@ -81,6 +81,8 @@ struct Times {
     ended_at: Option<Timestamp>,
     #[serde(skip_serializing_if = "Option::is_none")]
     dead_because: Option<BuryReason>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cancelled_because: Option<CancelReason>,
 }
 
 /// What the job reviews.
@@ -91,6 +93,8 @@ struct ReviewOf {
     base: Option<String>,
     user: String,
     tier: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pull_request: Option<u32>,
 }
 
 #[derive(Serialize)]
@@ -128,8 +132,9 @@ impl Times {
             JobState::Scheduled { run_at } => Self { run_at: Some(run_at), ..Self::default() },
             JobState::Ready { since } => Self { ready_since: Some(since), ..Self::default() },
             JobState::Parked | JobState::Leased { .. } => Self::default(),
-            JobState::Completed { at } | JobState::Cancelled { at, .. } => {
-                Self { ended_at: Some(at), ..Self::default() }
+            JobState::Completed { at } => Self { ended_at: Some(at), ..Self::default() },
+            JobState::Cancelled { at, reason } => {
+                Self { ended_at: Some(at), cancelled_because: Some(reason), ..Self::default() }
             }
             JobState::Dead { at, reason } => Self { ended_at: Some(at), dead_because: Some(reason), ..Self::default() },
         }
@@ -137,13 +142,14 @@ impl Times {
 }
 
 impl From<ReviewJob> for ReviewOf {
-    fn from(ReviewJob { change, user, tier }: ReviewJob) -> Self {
+    fn from(ReviewJob { change, user, tier, pull_request }: ReviewJob) -> Self {
         Self {
             repository: change.repository.into(),
             head: change.head.into(),
             base: change.base.map(String::from),
             user,
             tier,
+            pull_request,
         }
     }
 }

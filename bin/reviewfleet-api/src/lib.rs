@@ -10,6 +10,12 @@
 //! | `GET /readyz` | 200 while a job would be stored durably and the ledger answers |
 //! | `GET /metrics` | Prometheus' text format |
 //!
+//! A post has `repository`, `head` and `user`, and may have `base`, `tier`, and, both or neither, `pull_request` (its number,
+//! from 1 to 2147483647) and `pushed_at` (when the head was pushed, RFC 3339). With these two, only the newest push of a pull
+//! request is reviewed: the job of an older one is cancelled while it waits and told to stop while it runs
+//! (`cancelled_because` says `superseded`), and an older push that is posted late is answered 202 with `superseded` and the
+//! newer one's job. The time is compared with those of other posts alone: of the same push it must always be the same.
+//!
 //! Everything under `/v1/` needs a bearer key, unless the service is open to all programs of its machine. A W3C `traceparent` is carried to the job; one that is malformed is
 //! ignored, as its specification asks. Every answer has an `X-Request-Id`: the caller's, where it is 1 to 128 characters
 //! `a-z A-Z 0-9 . _ -`, else a new one.
@@ -38,7 +44,7 @@
 //! | `/problems/unsupported-media-type` | 415 | the body is not `application/json` |
 //! | `/problems/foreign-host` | 421 | without keys, the service answers only under its machine's own names |
 //! | `/problems/not-an-object` | 422 | the body is JSON, but no object |
-//! | `/problems/missing-field` | 422 | `field` is needed |
+//! | `/problems/missing-field` | 422 | `field` is needed, perhaps only beside another |
 //! | `/problems/unknown-field` | 422 | `field` is none of the allowed ones, or stands twice |
 //! | `/problems/invalid-field` | 422 | `field` has a `value` that is not allowed; `allowed` says what is |
 //! | `/problems/unknown-repository` | 422 | the repository is none of this service's |

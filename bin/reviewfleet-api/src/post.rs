@@ -7,7 +7,8 @@ use axum::{
     http::{HeaderMap, StatusCode, header},
     response::{IntoResponse, Response},
 };
-use fleet::{Intake, IntakeError, Refusal, USER_ALLOWED};
+use fleet::{Intake, IntakeError, PULL_REQUEST_ALLOWED, Push, Refusal, USER_ALLOWED};
+use jiff::Timestamp;
 use review::{Change, CommitId, RepositoryName};
 use serde_json::json;
 use store::{Enqueued, NewJob, Rejection};
@@ -19,7 +20,10 @@ use crate::{
     trace_parent::trace_parent,
 };
 
-const FIELDS: [&str; 5] = ["repository", "head", "base", "user", "tier"];
+const FIELDS: [&str; 7] = ["repository", "head", "base", "user", "tier", "pull_request", "pushed_at"];
+
+/// The rule for a time, in words.
+const TIME_ALLOWED: &str = "a time of RFC 3339, such as 2026-11-25T13:58:06Z";
 
 /// `POST /v1/reviews`: answers once the job is durable.
 pub(crate) async fn post_review(
@@ -30,17 +34,17 @@ pub(crate) async fn post_review(
     require_json(&headers)?;
     let job = read_job(&body, &shared.api.settings.intake, trace_parent(&headers))?;
     let answers = shared.health.posted(shared.api.queue.enqueue(std::slice::from_ref(&job)).await)?;
-    let (id, duplicate) = match answers.into_iter().next() {
-        Some(Enqueued::Inserted) => (job.id, false),
-        // The job that is there in place of this one: the same, or a newer version of it.
-        Some(Enqueued::Duplicate(other) | Enqueued::Superseded(other)) => (other, true),
+    let (id, duplicate, superseded) = match answers.into_iter().next() {
+        Some(Enqueued::Inserted) => (job.id, false, false),
+        Some(Enqueued::Duplicate(same)) => (same, true, false),
+        Some(Enqueued::Superseded(newer)) => (newer, false, true),
         Some(Enqueued::Rejected(Rejection::Throttled { retry_in })) => return Err(throttled(retry_in)),
         // The caller chooses none of what a store rejects a job for, so that this is the configuration's fault.
         Some(Enqueued::Rejected(rejection)) => return Err(Problem::internal(&rejection)),
         None => return Err(Problem::internal(&Unanswered)),
     };
     let link = format!("/v1/jobs/{id}");
-    let answer = json!({ "job_id": id, "duplicate": duplicate, "links": { "job": link } });
+    let answer = json!({ "job_id": id, "duplicate": duplicate, "superseded": superseded, "links": { "job": link } });
     Ok((StatusCode::ACCEPTED, [(header::LOCATION, link)], Json(answer)).into_response())
 }
 
@@ -71,7 +75,28 @@ fn read_job(body: &[u8], intake: &Intake, trace_parent: Option<String>) -> Resul
     let base = fields.optional("base")?.map(|text| read_commit("base", &text)).transpose()?;
     let user = fields.required("user")?;
     let tier = fields.optional("tier")?;
-    intake.job(Change { repository, head, base }, user, tier.as_deref(), trace_parent).map_err(refused)
+    let push = read_push(&mut fields)?;
+    intake.job(Change { repository, head, base }, user, tier.as_deref(), push, trace_parent).map_err(refused)
+}
+
+/// A pull request's number alone would not say which of its heads is the newest, and a time not of what.
+fn read_push(fields: &mut Fields) -> Result<Option<Push>, Problem> {
+    let pull_request = fields.number("pull_request", PULL_REQUEST_ALLOWED)?;
+    let at = fields.optional("pushed_at")?.map(|text| read_time("pushed_at", &text)).transpose()?;
+    let alone = |field: &str, other: &str, allowed: &str| {
+        let detail = format!("The field {field:?} is missing, which {other:?} is of no use without.");
+        Problem::field(ProblemKind::MissingField, field, None, detail, format!("{allowed}, or neither of the two"))
+    };
+    match (pull_request, at) {
+        (Some(pull_request), Some(at)) => Ok(Some(Push { pull_request, at })),
+        (None, None) => Ok(None),
+        (Some(_), None) => Err(alone("pushed_at", "pull_request", TIME_ALLOWED)),
+        (None, Some(_)) => Err(alone("pull_request", "pushed_at", PULL_REQUEST_ALLOWED)),
+    }
+}
+
+fn read_time(field: &'static str, text: &str) -> Result<Timestamp, Problem> {
+    text.parse().map_err(|_| Problem::invalid(field, text, TIME_ALLOWED))
 }
 
 fn read_repository(text: &str) -> Result<RepositoryName, Problem> {
@@ -89,6 +114,9 @@ fn refused(error: IntakeError) -> Problem {
     match error {
         IntakeError::Refused(Refusal::User(user)) => Problem::invalid("user", &user, USER_ALLOWED),
         IntakeError::Refused(Refusal::Tier { tier, allowed }) => Problem::invalid("tier", &tier, allowed),
+        IntakeError::Refused(Refusal::PullRequest(number)) => {
+            Problem::invalid("pull_request", &number.to_string(), PULL_REQUEST_ALLOWED)
+        }
         IntakeError::Refused(Refusal::Repository { repository, allowed }) => {
             let repository = repository.as_str();
             let detail = format!("There is no repository {:?} here.", shown(repository));

@@ -3,8 +3,8 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use fleet::ReviewJob;
 use job::{Job, JobId, Outcome};
-use ledger::{Ledger, LedgerError, NewReview, ReviewId, Usage};
-use review::{Checkpoints, Review, ReviewError, Reviewer};
+use ledger::{Ledger, LedgerError, NewReview, ReviewId, ReviewStatus, Usage};
+use review::{Checkpoints, Note, Review, ReviewError, ReviewedBy, Reviewer, WithoutModel};
 use uuid::Uuid;
 use worker::{Context, Handler};
 
@@ -28,7 +28,7 @@ impl ReviewHandler {
         let task: ReviewJob = job.payload.to().map_err(Fault::Payload)?;
         let review = self.reviewer.review(&task.change, &JobCheckpoints(context)).await?;
         let document = serde_json::to_string(&review).map_err(Fault::Document)?;
-        self.ledger.record(&record(job.id, task.user, &review, document)).await?;
+        self.ledger.record(&record(job.id, task.user, task.pull_request, &review, document)).await?;
         tracing::info!(
             findings = review.findings.len(),
             took_ms = u64::try_from(review.took().as_millis()).unwrap_or(u64::MAX),
@@ -54,7 +54,7 @@ impl Handler for ReviewHandler {
     }
 }
 
-fn record(job: JobId, user: String, review: &Review, document: String) -> NewReview {
+fn record(job: JobId, user: String, pull_request: Option<u32>, review: &Review, document: String) -> NewReview {
     NewReview {
         id: ReviewId(Uuid::now_v7()),
         job,
@@ -74,7 +74,29 @@ fn record(job: JobId, user: String, review: &Review, document: String) -> NewRev
         duration_ms: u64::try_from(review.took().as_millis()).unwrap_or(u64::MAX),
         document,
         markdown: review::markdown(review),
+        pull_request,
+        status: Some(status(review)),
     }
+}
+
+/// What a list of reviews tells apart. Files that are skipped by rule, as generated ones, take nothing away.
+fn status(review: &Review) -> ReviewStatus {
+    match (&review.without_model, &review.reviewer) {
+        (Some(WithoutModel::NothingToRead), _) => return ReviewStatus::Complete,
+        (Some(_), _) | (_, ReviewedBy::Rules) => return ReviewStatus::WithoutModel,
+        (None, ReviewedBy::Model { .. }) => {}
+    }
+    let mut status = ReviewStatus::Complete;
+    for note in &review.notes {
+        match note {
+            Note::LeftOut { .. } | Note::CutOff => return ReviewStatus::Partial,
+            Note::NoContext { .. } | Note::ModelFailed { .. } | Note::OverBudget { .. } | Note::BaseCutOff => {
+                status = ReviewStatus::Degraded;
+            }
+            Note::NoModel | Note::NothingToRead | Note::Redacted { .. } | Note::Dropped { .. } => {}
+        }
+    }
+    status
 }
 
 /// Why an attempt ended without a review.
@@ -130,5 +152,47 @@ impl Checkpoints for JobCheckpoints<'_> {
 
     async fn put(&self, step: &str, value: Vec<u8>) -> Result<(), String> {
         self.0.keep_checkpoint(step, value).await.map_err(|e| chain(&e))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    /// The status of a review by a model with these notes, but for what `changes`.
+    fn status_of(notes: &[Note], changes: &[(&str, Value)]) -> ReviewStatus {
+        let sha = "a".repeat(40);
+        let mut review = json!({
+            "pull_request": {
+                "repository": "acme/widgets", "head": sha, "base": null, "title": "", "body": "", "author": "ann",
+            },
+            "reviewer": { "by": "model", "name": "fast", "version": null },
+            "summary": "Fine.",
+            "size": { "files": 1, "changed_lines": 1, "complexity": "simple" },
+            "findings": [], "skipped": [], "notes": notes, "context": [], "stages": [],
+            "usage": { "input": 1, "cached": 0, "output": 1 }, "cost": 1,
+        });
+        for (member, value) in changes {
+            review[*member] = value.clone();
+        }
+        status(&serde_json::from_value(review).unwrap())
+    }
+
+    #[test]
+    fn a_status_is_the_worst_of_what_a_reader_must_know() {
+        let failed = Note::ModelFailed { model: "strong".into(), reason: "503".into() };
+        let left_out = Note::LeftOut { parts: vec!["a.rs".into()] };
+        assert_eq!(status_of(&[], &[]), ReviewStatus::Complete);
+        assert_eq!(status_of(&[Note::Redacted { count: 1 }], &[]), ReviewStatus::Complete);
+        assert_eq!(status_of(std::slice::from_ref(&failed), &[]), ReviewStatus::Degraded);
+        assert_eq!(status_of(&[Note::NoContext { reason: "away".into() }], &[]), ReviewStatus::Degraded);
+        assert_eq!(status_of(&[left_out.clone(), failed.clone()], &[]), ReviewStatus::Partial);
+        assert_eq!(status_of(&[failed, Note::CutOff], &[]), ReviewStatus::Partial);
+        let rules = ("reviewer", json!({ "by": "rules" }));
+        assert_eq!(status_of(&[left_out], std::slice::from_ref(&rules)), ReviewStatus::WithoutModel);
+        let empty = ("without_model", serde_json::to_value(WithoutModel::NothingToRead).unwrap());
+        assert_eq!(status_of(&[Note::NothingToRead], &[rules, empty]), ReviewStatus::Complete);
     }
 }

@@ -48,6 +48,7 @@ fn options(config: &Config) -> Result<Options> {
     let host = fleet::host_name(&Environment::of_process());
     let queues = config.queues.keys().cloned().collect();
     let options = Options {
+        weights: config.worker.weights.clone(),
         concurrency: config.worker.concurrency,
         lease: config.worker.lease,
         poll_interval: config.worker.poll_interval,

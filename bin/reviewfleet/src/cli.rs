@@ -112,6 +112,12 @@ pub struct Enqueue {
     /// The user's tier
     #[arg(long)]
     pub tier: Option<String>,
+    /// The pull request's number: only its newest push is reviewed
+    #[arg(long, value_name = "NUMBER", requires = "pushed_at")]
+    pub pull_request: Option<u32>,
+    /// When the head was pushed there, as 2026-11-25T13:58:06Z
+    #[arg(long, value_name = "TIME", requires = "pull_request")]
+    pub pushed_at: Option<Timestamp>,
 }
 
 /// What to do with jobs.
@@ -386,6 +392,9 @@ pub struct Bench {
     /// A Postgres server to measure, in a database that is made and removed; without it a private server is started
     #[arg(long, value_name = "URL", value_parser = address)]
     pub url: Option<Address>,
+    /// Be the worker process of the scenario `memory`, on the store of the configuration
+    #[arg(long, hide = true, exclusive = true)]
+    pub hold: bool,
 }
 
 /// A store that can be measured.
@@ -418,6 +427,8 @@ pub enum Scenario {
     HotKey,
     /// How long one key's job waits for another key's backlog
     Noisy,
+    /// Memory of a worker process that holds 10,000 jobs
+    Memory,
 }
 
 /// An address of a Postgres server. The error repeats nothing of it, which may hold a password.

@@ -55,8 +55,8 @@ async fn execute(Cli { global, command }: Cli) -> Result<()> {
             shutdown.run(Box::pin(commands::up::run(up, config, &shutdown, out))).await
         }
         Command::Bench(command) => {
-            let (_, shutdown) = prepare(&global)?;
-            shutdown.run(Box::pin(bench::run(command, out))).await
+            let (config, shutdown) = prepare(&global)?;
+            shutdown.run(Box::pin(bench::run(command, config, out))).await
         }
         Command::Enqueue(enqueue) => commands::enqueue::run(enqueue, &open(&global).await?, out).await,
         Command::Jobs(jobs) => commands::jobs::run(jobs, &open(&global).await?, out).await,

@@ -27,7 +27,7 @@ pub use depth::watch_depth;
 pub use environment::Environment;
 pub use fleet::{Fleet, OpenError, Place};
 pub use http::{ConnectionLimits, ListenError, listen, serve_http};
-pub use intake::{Intake, IntakeError, Refusal, USER_ALLOWED};
+pub use intake::{Intake, IntakeError, PULL_REQUEST_ALLOWED, Push, Refusal, USER_ALLOWED};
 pub use process::{host_name, install_tls};
 pub use program::{Colour, ProcessOptions, run_program};
 pub use review_job::ReviewJob;

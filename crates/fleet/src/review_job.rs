@@ -11,6 +11,9 @@ pub struct ReviewJob {
     pub user: String,
     /// Name of the user's tier, one of the configured ones.
     pub tier: String,
+    /// The pull request's number, where it is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pull_request: Option<u32>,
 }
 
 impl ReviewJob {

@@ -14,7 +14,8 @@ use job::JobId;
 pub use self::postgres::PostgresLedger;
 pub use error::LedgerError;
 pub use record::{
-    LIST_MAX, NewReview, Recorded, ReviewFilter, ReviewId, ReviewRecord, USAGE_MAX, Usage, UsageFilter, UsageSum,
+    LIST_MAX, NewReview, NoStatus, Recorded, ReviewFilter, ReviewId, ReviewRecord, ReviewStatus, ReviewedPlace,
+    USAGE_MAX, Usage, UsageFilter, UsageSum,
 };
 pub use sqlite::{SqliteLedger, SqliteOptions};
 

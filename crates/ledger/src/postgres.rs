@@ -11,8 +11,8 @@ use sqlx::{
 use uuid::Uuid;
 
 use crate::{
-    LIST_MAX, Ledger, LedgerError, NewReview, Recorded, ReviewFilter, ReviewId, ReviewRecord, USAGE_MAX, UsageFilter,
-    UsageSum,
+    LIST_MAX, Ledger, LedgerError, NewReview, Recorded, ReviewFilter, ReviewId, ReviewRecord, ReviewStatus,
+    ReviewedPlace, USAGE_MAX, UsageFilter, UsageSum,
     row::{self, count},
 };
 
@@ -21,18 +21,48 @@ const SCHEMA: Schema = Schema {
     name: "ledger",
     // "rfl1", as the mark of the ledger's file.
     lock: 0x7266_6c31,
-    steps: &[Step { version: 100, name: "ledger", sql: include_str!("../../../migrations/postgres/0100_ledger.sql") }],
-    indexes: &[
-        Index {
-            name: "ledger.review_by_creation",
-            create: include_str!("../../../migrations/postgres/0101_ledger_creation.sql"),
-        },
-        Index {
-            name: "ledger.review_of_user_by_creation",
-            create: include_str!("../../../migrations/postgres/0102_ledger_creation_of_user.sql"),
+    steps: &[
+        Step { version: 100, name: "ledger", sql: include_str!("../../../migrations/postgres/0100_ledger.sql") },
+        Step {
+            version: 103,
+            name: "pull request and status",
+            sql: include_str!("../../../migrations/postgres/0103_ledger_pull_request.sql"),
         },
     ],
+    indexes: &[
+        index("ledger.review_by_creation", include_str!("../../../migrations/postgres/0101_ledger_creation.sql")),
+        index(
+            "ledger.review_of_user_by_creation",
+            include_str!("../../../migrations/postgres/0102_ledger_creation_of_user.sql"),
+        ),
+        index("ledger.review_of_owner", include_str!("../../../migrations/postgres/0104_ledger_owner.sql")),
+        index(
+            "ledger.review_of_user_at_owner",
+            include_str!("../../../migrations/postgres/0105_ledger_user_at_owner.sql"),
+        ),
+        index(
+            "ledger.review_of_pull_request",
+            include_str!("../../../migrations/postgres/0106_ledger_pull_request_page.sql"),
+        ),
+        index("ledger.review_of_status", include_str!("../../../migrations/postgres/0107_ledger_status.sql")),
+        index(
+            "ledger.review_of_status_of_user",
+            include_str!("../../../migrations/postgres/0108_ledger_status_of_user.sql"),
+        ),
+        index(
+            "ledger.review_of_status_of_owner",
+            include_str!("../../../migrations/postgres/0109_ledger_status_of_owner.sql"),
+        ),
+        index(
+            "ledger.review_of_status_in_repository",
+            include_str!("../../../migrations/postgres/0110_ledger_status_in_repository.sql"),
+        ),
+    ],
 };
+
+const fn index(name: &'static str, create: &'static str) -> Index {
+    Index { name, create }
+}
 
 /// The ledger in a Postgres database, in its schema `ledger`: one place for the workers of all machines. Clones share
 /// connections.
@@ -98,10 +128,7 @@ impl Ledger for PostgresLedger {
     }
 
     async fn list(&self, filter: &ReviewFilter) -> Result<Vec<ReviewRecord>, LedgerError> {
-        // The greatest UUID is no id of version 7, so that "below it" is all of them.
-        let below = filter.before.map_or(Uuid::max(), |id| id.0);
-        let page = page(filter).bind(below).bind(count(filter.limit.min(LIST_MAX) as u64));
-        self.rows("list reviews", page).await?.iter().map(row::review).collect()
+        self.rows("list reviews", page(filter)).await?.iter().map(row::review).collect()
     }
 
     async fn usage(&self, filter: &UsageFilter) -> Result<Vec<UsageSum>, LedgerError> {
@@ -117,18 +144,61 @@ impl Ledger for PostgresLedger {
     }
 }
 
-/// A statement for each set of filters, so that each has an index of its own.
+/// A statement for each set of filters, so that each has an index of its own (what a pull request, or a user in one place, has
+/// is little: there a status is looked for among all of it).
 fn page(filter: &ReviewFilter) -> Query<'_, Postgres, PgArguments> {
-    match (&filter.user, &filter.repository) {
-        (None, None) => sqlx::query(include_str!("../sql/postgres/list.sql")),
-        (Some(user), None) => sqlx::query(include_str!("../sql/postgres/list_of_user.sql")).bind(user),
-        (None, Some(repository)) => {
-            sqlx::query(include_str!("../sql/postgres/list_of_repository.sql")).bind(repository)
+    // The greatest UUID is no id of version 7, so that "below it" is all of them.
+    let below = filter.before.map_or(Uuid::max(), |id| id.0);
+    let status = filter.status.map(ReviewStatus::as_str);
+    let of_some = match (&filter.of, filter.user.as_deref(), status) {
+        (ReviewedPlace::Everywhere, None, None) => sqlx::query(include_str!("../sql/postgres/list.sql")).bind(below),
+        (ReviewedPlace::Everywhere, Some(user), None) => {
+            sqlx::query(include_str!("../sql/postgres/list_of_user.sql")).bind(user).bind(below)
         }
-        (Some(user), Some(repository)) => {
-            sqlx::query(include_str!("../sql/postgres/list_of_user_in_repository.sql")).bind(user).bind(repository)
+        (ReviewedPlace::Everywhere, None, Some(status)) => {
+            sqlx::query(include_str!("../sql/postgres/list_of_status.sql")).bind(status).bind(below)
         }
-    }
+        (ReviewedPlace::Everywhere, Some(user), Some(status)) => {
+            sqlx::query(include_str!("../sql/postgres/list_of_status_of_user.sql")).bind(user).bind(status).bind(below)
+        }
+        (ReviewedPlace::Owner(owner), None, None) => {
+            sqlx::query(include_str!("../sql/postgres/list_of_owner.sql")).bind(owner).bind(below)
+        }
+        (ReviewedPlace::Owner(owner), None, Some(status)) => {
+            sqlx::query(include_str!("../sql/postgres/list_of_status_of_owner.sql"))
+                .bind(owner)
+                .bind(status)
+                .bind(below)
+        }
+        (ReviewedPlace::Owner(owner), Some(user), status) => {
+            sqlx::query(include_str!("../sql/postgres/list_of_user_at_owner.sql"))
+                .bind(user)
+                .bind(owner)
+                .bind(below)
+                .bind(status)
+        }
+        (ReviewedPlace::Repository(repository), None, None) => {
+            sqlx::query(include_str!("../sql/postgres/list_of_repository.sql")).bind(repository).bind(below)
+        }
+        (ReviewedPlace::Repository(repository), None, Some(status)) => {
+            sqlx::query(include_str!("../sql/postgres/list_of_status_in_repository.sql"))
+                .bind(repository)
+                .bind(status)
+                .bind(below)
+        }
+        (ReviewedPlace::Repository(repository), Some(user), status) => {
+            sqlx::query(include_str!("../sql/postgres/list_of_user_in_repository.sql"))
+                .bind(user)
+                .bind(repository)
+                .bind(below)
+                .bind(status)
+        }
+        (ReviewedPlace::PullRequest { repository, number }, user, status) => {
+            let of_pull_request = sqlx::query(include_str!("../sql/postgres/list_of_pull_request.sql"));
+            of_pull_request.bind(repository).bind(i64::from(*number)).bind(below).bind(user).bind(status)
+        }
+    };
+    of_some.bind(count(filter.limit.min(LIST_MAX) as u64))
 }
 
 fn fault(what: &'static str) -> impl Fn(Fault) -> LedgerError {

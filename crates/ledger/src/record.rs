@@ -71,6 +71,52 @@ pub struct NewReview {
     pub document: String,
     /// The review as Markdown.
     pub markdown: String,
+    /// The pull request's number; `None` for a commit that is in none, or in none that was named.
+    pub pull_request: Option<u32>,
+    /// Whether it is what a review can be; `None` only of those that were recorded before this was.
+    pub status: Option<ReviewStatus>,
+}
+
+/// How much of what a review can be it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ReviewStatus {
+    /// The model that is configured for such a change has read all there is to read.
+    Complete,
+    /// All was read, but not as configured: by a model that stands in for another, or without related code.
+    Degraded,
+    /// A model has read a part.
+    Partial,
+    /// No model has read it.
+    WithoutModel,
+}
+
+impl ReviewStatus {
+    /// All there are.
+    pub const ALL: [Self; 4] = [Self::Complete, Self::Degraded, Self::Partial, Self::WithoutModel];
+
+    /// The name as it is stored and asked for.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Complete => "complete",
+            Self::Degraded => "degraded",
+            Self::Partial => "partial",
+            Self::WithoutModel => "without_model",
+        }
+    }
+}
+
+/// A text that names no [`ReviewStatus`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("a review is complete, degraded, partial or without_model")]
+pub struct NoStatus;
+
+impl FromStr for ReviewStatus {
+    type Err = NoStatus;
+
+    fn from_str(text: &str) -> Result<Self, NoStatus> {
+        Self::ALL.into_iter().find(|status| status.as_str() == text).ok_or(NoStatus)
+    }
 }
 
 /// A recorded review.
@@ -87,12 +133,33 @@ pub struct ReviewRecord {
 pub struct ReviewFilter {
     /// Of this user only.
     pub user: Option<String>,
-    /// Of this repository only.
-    pub repository: Option<String>,
+    /// Of what only.
+    pub of: ReviewedPlace,
+    /// With this status only.
+    pub status: Option<ReviewStatus>,
     /// Only reviews with a smaller id: where the page before ended.
     pub before: Option<ReviewId>,
     /// Reviews to answer, at most [`LIST_MAX`].
     pub limit: usize,
+}
+
+/// What reviews are of.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum ReviewedPlace {
+    /// Of anything.
+    #[default]
+    Everywhere,
+    /// Of the repositories of this owner: the first half of their names.
+    Owner(String),
+    /// Of this repository.
+    Repository(String),
+    /// Of this pull request.
+    PullRequest {
+        /// Where it is.
+        repository: String,
+        /// Its number there.
+        number: u32,
+    },
 }
 
 /// What became of a record.

@@ -26,6 +26,7 @@ pub fn bind<'q, DB>(query: Query<'q, DB, DB::Arguments>, review: &'q NewReview) 
 where
     DB: Database,
     i64: Encode<'q, DB> + Type<DB>,
+    Option<i64>: Encode<'q, DB> + Type<DB>,
     Uuid: Encode<'q, DB> + Type<DB>,
     Cow<'q, str>: Encode<'q, DB> + Type<DB>,
     Option<Cow<'q, str>>: Encode<'q, DB> + Type<DB>,
@@ -47,6 +48,8 @@ where
         .bind(count(review.duration_ms))
         .bind(text(&review.document))
         .bind(text(&review.markdown))
+        .bind(review.pull_request.map(i64::from))
+        .bind(review.status.map(|status| Cow::from(status.as_str())))
 }
 
 /// The review in a row, by the names of its columns, so that columns added later do not disturb.
@@ -55,6 +58,7 @@ where
     R: Row,
     &'static str: ColumnIndex<R>,
     i64: Decode<'r, R::Database> + Type<R::Database>,
+    Option<i64>: Decode<'r, R::Database> + Type<R::Database>,
     Uuid: Decode<'r, R::Database> + Type<R::Database>,
     String: Decode<'r, R::Database> + Type<R::Database>,
     Option<String>: Decode<'r, R::Database> + Type<R::Database>,
@@ -73,6 +77,14 @@ where
         duration_ms: number(row, "duration_ms")?,
         document: get(row, "document")?,
         markdown: get(row, "markdown")?,
+        pull_request: get::<Option<i64>, _>(row, "pull_request")?
+            .map(u32::try_from)
+            .transpose()
+            .map_err(|e| corrupt("pull_request", e))?,
+        status: get::<Option<String>, _>(row, "status")?
+            .map(|text| text.parse())
+            .transpose()
+            .map_err(|e| corrupt("status", e))?,
     };
     let created_at =
         Timestamp::from_millisecond(get(row, "created_at_ms")?).map_err(|e| corrupt("created_at_ms", e))?;

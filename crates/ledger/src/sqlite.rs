@@ -16,8 +16,8 @@ use sqlx::{
 use uuid::Uuid;
 
 use crate::{
-    LIST_MAX, Ledger, LedgerError, NewReview, Recorded, ReviewFilter, ReviewId, ReviewRecord, USAGE_MAX, UsageFilter,
-    UsageSum,
+    LIST_MAX, Ledger, LedgerError, NewReview, Recorded, ReviewFilter, ReviewId, ReviewRecord, ReviewStatus,
+    ReviewedPlace, USAGE_MAX, UsageFilter, UsageSum,
     error::is_busy,
     row::{self, count},
     schema,
@@ -138,14 +138,7 @@ impl Ledger for SqliteLedger {
     }
 
     async fn list(&self, filter: &ReviewFilter) -> Result<Vec<ReviewRecord>, LedgerError> {
-        // The greatest UUID is no id of version 7, so that "below it" is all of them.
-        let below = filter.before.map_or(Uuid::max(), |id| id.0);
-        let rows = page(filter)
-            .bind(below)
-            .bind(count(filter.limit.min(LIST_MAX) as u64))
-            .fetch_all(&self.readers)
-            .await
-            .map_err(|e| LedgerError::calling("list reviews", e))?;
+        let rows = page(filter).fetch_all(&self.readers).await.map_err(|e| LedgerError::calling("list reviews", e))?;
         rows.iter().map(row::review).collect()
     }
 
@@ -165,16 +158,58 @@ impl Ledger for SqliteLedger {
     }
 }
 
-/// A statement for each set of filters, so that each has an index of its own and its plan needs no statistics.
+/// A statement for each set of filters, so that each has an index of its own (what a pull request, or a user in one place, has
+/// is little: there a status is looked for among all of it) and its plan needs no statistics.
 fn page(filter: &ReviewFilter) -> Query<'_, Sqlite, SqliteArguments> {
-    match (&filter.user, &filter.repository) {
-        (None, None) => sqlx::query(include_str!("../sql/sqlite/list.sql")),
-        (Some(user), None) => sqlx::query(include_str!("../sql/sqlite/list_of_user.sql")).bind(user),
-        (None, Some(repository)) => sqlx::query(include_str!("../sql/sqlite/list_of_repository.sql")).bind(repository),
-        (Some(user), Some(repository)) => {
-            sqlx::query(include_str!("../sql/sqlite/list_of_user_in_repository.sql")).bind(user).bind(repository)
+    // The greatest UUID is no id of version 7, so that "below it" is all of them.
+    let below = filter.before.map_or(Uuid::max(), |id| id.0);
+    let status = filter.status.map(ReviewStatus::as_str);
+    let of_some = match (&filter.of, filter.user.as_deref(), status) {
+        (ReviewedPlace::Everywhere, None, None) => sqlx::query(include_str!("../sql/sqlite/list.sql")).bind(below),
+        (ReviewedPlace::Everywhere, Some(user), None) => {
+            sqlx::query(include_str!("../sql/sqlite/list_of_user.sql")).bind(user).bind(below)
         }
-    }
+        (ReviewedPlace::Everywhere, None, Some(status)) => {
+            sqlx::query(include_str!("../sql/sqlite/list_of_status.sql")).bind(status).bind(below)
+        }
+        (ReviewedPlace::Everywhere, Some(user), Some(status)) => {
+            sqlx::query(include_str!("../sql/sqlite/list_of_status_of_user.sql")).bind(user).bind(status).bind(below)
+        }
+        (ReviewedPlace::Owner(owner), None, None) => {
+            sqlx::query(include_str!("../sql/sqlite/list_of_owner.sql")).bind(owner).bind(below)
+        }
+        (ReviewedPlace::Owner(owner), None, Some(status)) => {
+            sqlx::query(include_str!("../sql/sqlite/list_of_status_of_owner.sql")).bind(owner).bind(status).bind(below)
+        }
+        (ReviewedPlace::Owner(owner), Some(user), status) => {
+            sqlx::query(include_str!("../sql/sqlite/list_of_user_at_owner.sql"))
+                .bind(user)
+                .bind(owner)
+                .bind(below)
+                .bind(status)
+        }
+        (ReviewedPlace::Repository(repository), None, None) => {
+            sqlx::query(include_str!("../sql/sqlite/list_of_repository.sql")).bind(repository).bind(below)
+        }
+        (ReviewedPlace::Repository(repository), None, Some(status)) => {
+            sqlx::query(include_str!("../sql/sqlite/list_of_status_in_repository.sql"))
+                .bind(repository)
+                .bind(status)
+                .bind(below)
+        }
+        (ReviewedPlace::Repository(repository), Some(user), status) => {
+            sqlx::query(include_str!("../sql/sqlite/list_of_user_in_repository.sql"))
+                .bind(user)
+                .bind(repository)
+                .bind(below)
+                .bind(status)
+        }
+        (ReviewedPlace::PullRequest { repository, number }, user, status) => {
+            let of_pull_request = sqlx::query(include_str!("../sql/sqlite/list_of_pull_request.sql"));
+            of_pull_request.bind(repository).bind(i64::from(*number)).bind(below).bind(user).bind(status)
+        }
+    };
+    of_some.bind(count(filter.limit.min(LIST_MAX) as u64))
 }
 
 #[cfg(test)]

@@ -1,5 +1,5 @@
 -- list: at most $6 jobs with an id below $1, newest first: of queue $2, state $3, kind $4 and key $5, created from
--- $7 on and before $8, or any.
+-- $7 on and before $8, or any. Which of the two tables cannot have the state is not read.
 SELECT
     v.*,
     (SELECT array_agg(e.attempt ORDER BY e.seq) FROM queue.job_error e WHERE e.job = v.id),
@@ -13,7 +13,7 @@ FROM (
     j.max_attempts, j.crashes, j.timeout_ms, j.trace_parent, j.created_at, j.supersede_key, j.version_at, j.version_id,
         j.state, j.run_at, j.ready_at, j.worker, j.leased_at, j.expires_at, j.cancel, NULL::bigint AS finished_at
     FROM queue.job j JOIN queue.queue q ON q.id = j.queue
-    WHERE ($1::uuid IS NULL OR j.id < $1) AND ($2::text IS NULL OR q.name = $2) AND ($3::smallint IS NULL OR j.state = $3)
+    WHERE ($3::smallint IS NULL OR $3 < 4) AND ($1::uuid IS NULL OR j.id < $1) AND ($2::text IS NULL OR q.name = $2) AND ($3::smallint IS NULL OR j.state = $3)
       AND ($4::text IS NULL OR j.kind = $4) AND ($5::text IS NULL OR j.key = $5)
       AND ($7::bigint IS NULL OR j.created_at >= $7) AND ($8::bigint IS NULL OR j.created_at < $8)
     ORDER BY j.id DESC LIMIT $6)
@@ -23,7 +23,7 @@ FROM (
     j.max_attempts, j.crashes, j.timeout_ms, j.trace_parent, j.created_at, j.supersede_key, j.version_at, j.version_id,
         j.state, NULL, NULL, NULL, j.leased_at, NULL, j.reason, j.finished_at
     FROM queue.history j JOIN queue.queue q ON q.id = j.queue
-    WHERE ($1::uuid IS NULL OR j.id < $1) AND ($2::text IS NULL OR q.name = $2) AND ($3::smallint IS NULL OR j.state = $3)
+    WHERE ($3::smallint IS NULL OR $3 >= 4) AND ($1::uuid IS NULL OR j.id < $1) AND ($2::text IS NULL OR q.name = $2) AND ($3::smallint IS NULL OR j.state = $3)
       AND ($4::text IS NULL OR j.kind = $4) AND ($5::text IS NULL OR j.key = $5)
       AND ($7::bigint IS NULL OR j.created_at >= $7) AND ($8::bigint IS NULL OR j.created_at < $8)
     ORDER BY j.id DESC LIMIT $6)

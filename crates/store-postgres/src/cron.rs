@@ -3,7 +3,7 @@ use job::{
     Concurrency, ConcurrencyKey, CronName, CronSchedule, JobId, JobKind, LimitClass, Payload, Priority, QueueName,
     Weight,
 };
-use sqlx::postgres::PgRow;
+use sqlx::{Connection, postgres::PgRow};
 use store::{CRON_MAX, CronEntry, CronView, Enqueued, NewJob, StoreError, units};
 use uuid::Uuid;
 
@@ -65,7 +65,8 @@ async fn now(shared: &Shared) -> Result<Timestamp, StoreError> {
 /// Makes the jobs of schedules that have fired, at most `most`, and moves the schedules on, in one transaction; how many.
 pub(crate) async fn fire(shared: &Shared, most: usize) -> Result<usize, StoreError> {
     let what = fault("make the jobs of schedules");
-    let mut tx = shared.database.pool.begin().await.map_err(&what)?;
+    let mut connection = shared.database.door.connection().await.map_err(&what)?;
+    let mut tx = connection.begin().await.map_err(&what)?;
     let persistent = !shared.database.pooled;
     let due = sqlx::query(sql::CRON_DUE).bind(i64::try_from(most).unwrap_or(i64::MAX)).persistent(persistent);
     let rows = due.fetch_all(&mut *tx).await.map_err(&what)?;
@@ -78,7 +79,8 @@ pub(crate) async fn fire(shared: &Shared, most: usize) -> Result<usize, StoreErr
     let job = |view: &CronView| view.entry.firing(view.next_at.unwrap_or(now), JobId::from(Uuid::now_v7()));
     let jobs = fired.iter().map(job).collect::<Result<Vec<NewJob>, _>>().map_err(corrupt("a schedule"))?;
     let jobs: Vec<&NewJob> = jobs.iter().collect();
-    let row = enqueue::statement(&jobs).persistent(persistent).fetch_one(&mut *tx).await.map_err(&what)?;
+    let row =
+        enqueue::statement(sql::ENQUEUE, &jobs).persistent(persistent).fetch_one(&mut *tx).await.map_err(&what)?;
     let made = |(job, answer): (&&NewJob, Enqueued)| match answer {
         Enqueued::Inserted => Some(*job.id.as_uuid()),
         Enqueued::Duplicate(other) | Enqueued::Superseded(other) => Some(*other.as_uuid()),

@@ -4,27 +4,28 @@ use std::{
 };
 
 use sqlx::{
-    PgPool, Postgres, Row,
+    Connection, Postgres, Row,
     postgres::{PgArguments, PgRow},
     query::Query,
 };
 use store::{GroupCommit, StoreError};
 
 use crate::{
+    door::Door,
     error::{fault, shutting_down},
     sql,
     wake::Waker,
 };
 
 /// Parked jobs of a key that one second look may make ready; the sweep finds what it leaves.
-const REFILL_PER_KEY_MAX: i32 = 10;
+pub(crate) const REFILL_PER_KEY_MAX: i32 = 10;
 /// Callers whose wait for the disk one commit ends.
 const FLUSH_JOIN_MAX: usize = 4096;
 
 /// The connections.
 #[derive(Debug, Clone)]
 pub(crate) struct Database {
-    pub(crate) pool: PgPool,
+    pub(crate) door: Door,
     /// Whether each statement may meet another server process, as behind `PgBouncer` in transaction mode.
     pub(crate) pooled: bool,
 }
@@ -36,11 +37,12 @@ impl Database {
         what: &'static str,
         query: Query<'_, Postgres, PgArguments>,
     ) -> Result<Vec<PgRow>, StoreError> {
+        let mut connection = self.door.connection().await.map_err(fault(what))?;
         if !self.pooled {
-            return query.fetch_all(&self.pool).await.map_err(fault(what));
+            return query.fetch_all(&mut *connection).await.map_err(fault(what));
         }
         // A statement is prepared and run in two steps, which only a transaction keeps on one server process.
-        let mut tx = self.pool.begin().await.map_err(fault(what))?;
+        let mut tx = connection.begin().await.map_err(fault(what))?;
         let rows = query.persistent(false).fetch_all(&mut *tx).await.map_err(fault(what))?;
         tx.commit().await.map_err(fault(what))?;
         Ok(rows)
@@ -101,7 +103,11 @@ impl Shared {
     /// Looks once more for room of the keys whose jobs a call has parked, named by two columns of its answer: a lease that
     /// it has counted may have ended since.
     pub(crate) async fn refill(&self, answer: &PgRow, at: usize) -> Result<(), StoreError> {
-        let (queues, keys): (Vec<i32>, Vec<String>) = (column(answer, at)?, column(answer, at + 1)?);
+        self.refill_keys(column(answer, at)?, column(answer, at + 1)?).await
+    }
+
+    /// As [`Shared::refill`], of keys and the queues that they are of.
+    pub(crate) async fn refill_keys(&self, queues: Vec<i32>, keys: Vec<String>) -> Result<(), StoreError> {
         if keys.is_empty() {
             return Ok(());
         }

@@ -22,33 +22,43 @@ const DAY_MS: i64 = 24 * 60 * 60 * 1000;
 pub(crate) async fn enqueue(shared: &Shared, jobs: &[&NewJob]) -> Result<Vec<Enqueued>, StoreError> {
     let mut answers = Vec::with_capacity(jobs.len());
     let mut rest = jobs;
-    while !rest.is_empty() {
-        let mut bytes = 0;
-        let fits = rest.iter().take_while(|job| {
-            bytes += job.payload.as_str().len();
-            bytes <= CHUNK_MAX_BYTES
-        });
-        let (now, later) = rest.split_at(fits.count().max(1));
-        answers.extend(chunk(shared, now).await?);
+    while let Some((now, later)) = chunk(rest) {
+        let stored = insert(shared, &tried(now)).await?;
+        answers.extend(with_refused(now, stored));
         rest = later;
     }
     Ok(answers)
 }
 
-async fn chunk(shared: &Shared, jobs: &[&NewJob]) -> Result<Vec<Enqueued>, StoreError> {
-    // The store keeps nothing of a job that may never be tried.
-    let tried: Vec<&NewJob> = jobs.iter().filter(|job| job.max_attempts > 0).copied().collect();
-    let mut stored = insert(shared, &tried).await?.into_iter();
+/// Divides jobs into those that one statement takes, at least one, and the rest. `None` when there are none.
+pub(crate) fn chunk<'a, 'b>(jobs: &'a [&'b NewJob]) -> Option<(&'a [&'b NewJob], &'a [&'b NewJob])> {
+    let mut bytes = 0;
+    let fits = jobs.iter().take_while(|job| {
+        bytes += job.payload.as_str().len();
+        bytes <= CHUNK_MAX_BYTES
+    });
+    let fits = fits.count().max(1);
+    (!jobs.is_empty()).then(|| jobs.split_at(fits))
+}
+
+/// The jobs that are stored: the store keeps nothing of one that may never be tried.
+pub(crate) fn tried<'b>(jobs: &[&'b NewJob]) -> Vec<&'b NewJob> {
+    jobs.iter().filter(|job| job.max_attempts > 0).copied().collect()
+}
+
+/// The answers for all jobs of which those to [`tried`] are given.
+pub(crate) fn with_refused(jobs: &[&NewJob], stored: Vec<Enqueued>) -> Vec<Enqueued> {
+    let mut stored = stored.into_iter();
     let refused = || Enqueued::Rejected(Rejection::NoAttempts);
     let answer = |job: &&NewJob| if job.max_attempts > 0 { stored.next().unwrap_or_else(refused) } else { refused() };
-    Ok(jobs.iter().map(answer).collect())
+    jobs.iter().map(answer).collect()
 }
 
 async fn insert(shared: &Shared, jobs: &[&NewJob]) -> Result<Vec<Enqueued>, StoreError> {
     if jobs.is_empty() {
         return Ok(Vec::new());
     }
-    let row = shared.database.row("enqueue", statement(jobs)).await?;
+    let row = shared.database.row("enqueue", statement(sql::ENQUEUE, jobs)).await?;
     shared.woke(column(&row, 2)?);
     shared.refill(&row, 4).await?;
     if !column::<bool>(&row, 6)? {
@@ -58,14 +68,14 @@ async fn insert(shared: &Shared, jobs: &[&NewJob]) -> Result<Vec<Enqueued>, Stor
 }
 
 /// The statement that stores jobs; its row tells what [`answers`] reads.
-pub(crate) fn statement(jobs: &[&NewJob]) -> Query<'static, Postgres, PgArguments> {
+pub(crate) fn statement(sql: &'static str, jobs: &[&NewJob]) -> Query<'static, Postgres, PgArguments> {
     let each = jobs.iter();
     let concurrency = |job: &&NewJob| {
         let named = job.concurrency.as_ref();
         named.map_or((String::new(), String::new()), |c| (c.key.to_string(), c.class.to_string()))
     };
     let (keys, classes): (Vec<String>, Vec<String>) = each.clone().map(concurrency).unzip();
-    sqlx::query(sql::ENQUEUE)
+    sqlx::query(sql)
         .bind(each.clone().map(|job| *job.id.as_uuid()).collect::<Vec<_>>())
         .bind(each.clone().map(|job| job.queue.to_string()).collect::<Vec<_>>())
         .bind(each.clone().map(|job| job.kind.to_string()).collect::<Vec<_>>())

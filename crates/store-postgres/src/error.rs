@@ -9,6 +9,7 @@ const UNDEFINED: &[&str] = &["42883", "42P01", "42703"];
 const WRONG_CREDENTIALS: &[&str] = &["28000", "28P01"];
 const NO_DATABASE: &str = "3D000";
 const NO_PRIVILEGE: &str = "42501";
+const LOCK_NOT_AVAILABLE: &str = "55P03";
 
 /// Makes the seam's error of a fault of Postgres: what was tried is `what`. Lost connections, a server that recovers or
 /// only reads, locks that are not had in time and full disks pass; the rest does not.
@@ -48,6 +49,18 @@ pub(crate) fn fault(what: &'static str) -> impl Fn(sqlx::Error) -> StoreError {
 /// Makes the seam's error of a stored value that is not one.
 pub(crate) fn corrupt<E: std::error::Error + Send + Sync + 'static>(what: &'static str) -> impl Fn(E) -> StoreError {
     move |error| StoreError::Corrupt { what, source: Box::new(error) }
+}
+
+/// Whether a lock was not had in time, which says nothing of the server and all of who holds it.
+pub(crate) fn is_lock_timeout(error: &StoreError) -> bool {
+    let StoreError::Unavailable { source, .. } = error else { return false };
+    let of_server = source.downcast_ref::<sqlx::Error>().and_then(sqlx::Error::as_database_error);
+    of_server.and_then(sqlx::error::DatabaseError::code).is_some_and(|code| code == LOCK_NOT_AVAILABLE)
+}
+
+/// The task of a call has ended without an answer.
+pub(crate) fn ended(error: tokio::task::JoinError) -> StoreError {
+    StoreError::Unavailable { what: "enqueue", source: Box::new(error) }
 }
 
 /// The task behind a joined call is gone.

@@ -8,7 +8,9 @@ mod admin;
 mod claim;
 mod cron;
 mod database;
+mod door;
 mod enqueue;
+mod enqueue_in;
 mod error;
 mod groups;
 mod maintain;
@@ -22,4 +24,5 @@ mod sql;
 mod view;
 mod wake;
 
+pub use enqueue_in::{Staged, enqueue_in};
 pub use queue::{Options, PostgresQueue};

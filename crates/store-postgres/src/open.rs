@@ -7,12 +7,12 @@ use sqlx::{
 };
 use store::StoreError;
 
-use crate::{database::Database, error::fault, sql};
+use crate::{database::Database, door::Door, error::fault, sql};
 
 /// Statements that a connection keeps prepared: all that this crate has.
 const STATEMENTS_MAX: usize = 64;
 /// How long a call waits for a connection before it answers `Unavailable`.
-const ACQUIRE_WAIT: Duration = Duration::from_secs(2);
+pub(crate) const ACQUIRE_WAIT: Duration = Duration::from_secs(2);
 /// A connection that nobody has used for so long is closed, so that a quiet process leaves the server to others.
 const IDLE: Duration = Duration::from_secs(30);
 
@@ -35,7 +35,7 @@ pub(crate) async fn open(options: PgConnectOptions, connections: u32, pooled: bo
         .connect_with(options)
         .await
         .map_err(fault("connect to Postgres"))?;
-    let database = Database { pool, pooled };
+    let database = Database { door: Door::new(pool), pooled };
     database.row("make partitions", sqlx::query(sql::TURN_PARTITIONS)).await?;
     Ok(database)
 }
@@ -70,6 +70,7 @@ fn migrator() -> Migrator {
         step(3, "work", include_str!("../../../migrations/postgres/0003_work.sql")),
         step(4, "operator", include_str!("../../../migrations/postgres/0004_operator.sql")),
         step(5, "settings", include_str!("../../../migrations/postgres/0005_settings.sql")),
+        step(6, "enqueue in", include_str!("../../../migrations/postgres/0006_enqueue_in.sql")),
     ]);
     migrator.create_schema("queue");
     migrator.dangerous_set_table_name("queue.migration");

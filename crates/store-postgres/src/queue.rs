@@ -9,11 +9,21 @@ use store::{
     QueueSettings, QueueStats, QueueStore, ReapRequest, Renewal, ReplayFilter, Retried, Settled, Settlement,
     StoreError, Throttle, Wakeups, check_enqueue, check_leases, in_parts, units,
 };
-use tokio::{sync::watch, task::AbortHandle};
+use tokio::{
+    sync::{Semaphore, watch},
+    task::AbortHandle,
+};
 
 use crate::{
-    admin, claim, cron, database::Shared, enqueue, groups, maintain, open, operate, renew, settle, view, wake,
+    Staged, admin, claim, cron,
+    database::Shared,
+    enqueue,
+    error::{ended, is_lock_timeout},
+    groups, maintain, open, operate, renew, settle, view, wake,
 };
+
+/// Calls at once that failed together and are tried alone: those that wait for a lock leave connections to all others.
+const APART_MAX: usize = 4;
 
 /// How to open a queue.
 #[derive(Clone)]
@@ -26,13 +36,23 @@ pub struct Options {
     pub transaction_pooler: bool,
     /// Where to listen for wake-ups, if not at the queue's own address: a pooler in transaction mode hears none.
     pub listen_url: Option<String>,
+    /// How long the connection that listens may be silent before it is asked whether it lives; it has as long to answer, and
+    /// 5 s at most. So late is noticed that it was cut without a word, by a firewall or a machine that has failed: until then
+    /// no wake-up of other processes is heard. Default 30 s, within the minutes after which firewalls forget a connection.
+    pub listen_probe: Duration,
     /// How long a key's first job may wait though it could start, before it gets every tenth start.
     pub max_wait: Duration,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { connections_max: 10, transaction_pooler: false, listen_url: None, max_wait: Duration::from_mins(5) }
+        Self {
+            connections_max: 10,
+            transaction_pooler: false,
+            listen_url: None,
+            listen_probe: Duration::from_secs(30),
+            max_wait: Duration::from_mins(5),
+        }
     }
 }
 
@@ -42,6 +62,7 @@ impl std::fmt::Debug for Options {
         f.debug_struct("Options")
             .field("connections_max", &self.connections_max)
             .field("transaction_pooler", &self.transaction_pooler)
+            .field("listen_probe", &self.listen_probe)
             .field("max_wait", &self.max_wait)
             .finish_non_exhaustive()
     }
@@ -82,8 +103,8 @@ impl PostgresQueue {
         let shared = Arc::new(Shared::new(database, units::millis(options.max_wait)));
         let tasks = Tasks(vec![
             tokio::spawn(wake::notify(shared.database.clone(), shared.waker.clone())).abort_handle(),
-            tokio::spawn(wake::listen(listening, shared.waker.clone())).abort_handle(),
-            tokio::spawn(postgres::watch_pool(shared.database.pool.clone())).abort_handle(),
+            tokio::spawn(wake::listen(listening, options.listen_probe, shared.waker.clone())).abort_handle(),
+            tokio::spawn(postgres::watch_pool(shared.database.door.pool().clone())).abort_handle(),
         ]);
         let (for_enqueues, for_settlements) = (shared.clone(), shared.clone());
         Ok(Self {
@@ -91,7 +112,7 @@ impl PostgresQueue {
             meter: Meter::new("postgres"),
             enqueues: JoinedCalls::start(move |calls: Vec<Vec<_>>| {
                 let shared = for_enqueues.clone();
-                async move { enqueue_apart(&shared, &calls).await }
+                async move { enqueue_apart(&shared, calls).await }
             }),
             settlements: JoinedCalls::start(move |calls: Vec<Vec<_>>| {
                 let shared = for_settlements.clone();
@@ -103,7 +124,7 @@ impl PostgresQueue {
 
     /// The connections, for another part of the same process that keeps something in the same database.
     pub fn pool(&self) -> &sqlx::PgPool {
-        &self.shared.database.pool
+        self.shared.database.door.pool()
     }
 
     /// The same, for callers who know the trait alone.
@@ -113,24 +134,40 @@ impl PostgresQueue {
         Arc::new(self)
     }
 
+    /// Says that the transaction of staged jobs has committed: as [`Staged::announce`], joined with the other wake-ups of
+    /// this process, so that many transactions a second cost few.
+    pub async fn announce(&self, staged: Staged) -> Result<(), StoreError> {
+        staged.announce_by(&self.shared).await
+    }
+
     /// Closes the connections once all operations under way have ended. Dropping the queue does the same later.
     pub async fn close(&self) {
         for task in &self.tasks.0 {
             task.abort();
         }
-        self.shared.database.pool.close().await;
+        self.shared.database.door.pool().close().await;
     }
 }
 
-/// Stores the jobs of all calls together; what cannot be stored hurts its caller alone.
-async fn enqueue_apart(shared: &Shared, calls: &[Vec<NewJob>]) -> Vec<Result<Vec<Enqueued>, StoreError>> {
-    let together = enqueue_all(shared, calls).await;
-    if calls.len() == 1 || together.as_ref().map_or_else(StoreError::is_transient, |_| true) {
-        return in_parts(calls, together);
+/// Stores the jobs of all calls together; what cannot be stored, or waits too long for a unique key that another's transaction
+/// holds, hurts its caller alone.
+async fn enqueue_apart(shared: &Arc<Shared>, calls: Vec<Vec<NewJob>>) -> Vec<Result<Vec<Enqueued>, StoreError>> {
+    let together = enqueue_all(shared, &calls).await;
+    let is_of_one = |error: &StoreError| !error.is_transient() || is_lock_timeout(error);
+    if calls.len() == 1 || !together.as_ref().is_err_and(is_of_one) {
+        return in_parts(&calls, together);
     }
-    let mut answers = Vec::with_capacity(calls.len());
-    for call in calls {
-        answers.push(enqueue_all(shared, std::slice::from_ref(call)).await);
+    let turns = Arc::new(Semaphore::new(APART_MAX));
+    let each_alone = calls.into_iter().map(|call| {
+        let (shared, turns) = (shared.clone(), turns.clone());
+        tokio::spawn(async move {
+            let _turn = turns.acquire_owned().await;
+            enqueue_all(&shared, &[call]).await
+        })
+    });
+    let mut answers = Vec::new();
+    for one in each_alone.collect::<Vec<_>>() {
+        answers.push(one.await.unwrap_or_else(|error| Err(ended(error))));
     }
     answers
 }

@@ -7,6 +7,7 @@ macro_rules! statements {
 }
 
 statements! {
+    ANNOUNCE = "announce",
     CANCEL = "cancel",
     CHECKPOINT = "checkpoint",
     CLAIM = "claim",
@@ -21,6 +22,7 @@ statements! {
     DEFINE_QUEUE = "define_queue",
     END_THROTTLES = "end_throttles",
     ENQUEUE = "enqueue",
+    ENQUEUE_IN = "enqueue_in",
     EXPIRE_STARTS = "expire_starts",
     EXPIRE_UNIQUE = "expire_unique",
     EXPIRE_VERSIONS = "expire_versions",

@@ -1,6 +1,10 @@
 use std::{sync::Arc, time::Duration};
 
-use sqlx::postgres::{PgConnectOptions, PgListener, PgPoolOptions};
+use sqlx::{
+    Connection, PgConnection,
+    postgres::{PgConnectOptions, PgListener, PgPoolOptions},
+};
+use store::Faults;
 use tokio::{
     sync::{Notify, watch},
     time::{sleep, timeout},
@@ -17,9 +21,10 @@ const OFFERED_FOR: Duration = Duration::from_millis(3);
 /// First and longest wait before the listener connects again.
 const BACK_OFF_MIN: Duration = Duration::from_millis(100);
 const BACK_OFF_MAX: Duration = Duration::from_secs(30);
-/// How often a silent connection is asked whether it lives, and how long it has to answer.
-const PROBE_EVERY: Duration = Duration::from_secs(30);
-const PROBE_WAIT: Duration = Duration::from_secs(5);
+/// How long a connection may take to listen, and to answer whether it lives.
+const ANSWER_MAX: Duration = Duration::from_secs(5);
+/// What the listener does, in the account of its faults.
+const LISTEN: &str = "listen";
 
 /// What wakes this process and the others.
 #[derive(Debug, Clone)]
@@ -70,44 +75,55 @@ pub(crate) async fn notify(database: Database, waker: Waker) {
     }
 }
 
-/// Hears wake-ups of all processes on a connection of its own, and connects again when it is lost.
-pub(crate) async fn listen(options: PgConnectOptions, waker: Waker) {
+/// Hears wake-ups of all processes on a connection of its own, and connects again when it is lost. A connection that has been
+/// silent for `probe` is asked whether it lives.
+pub(crate) async fn listen(options: PgConnectOptions, probe: Duration, waker: Waker) {
+    let faults = Faults::new("connection that listens");
     let mut back_off = BACK_OFF_MIN;
+    let mut is_again = false;
     loop {
-        match connect(&options).await {
+        // Whichever step it hangs in.
+        let connected = timeout(ANSWER_MAX, connect(&options, is_again)).await;
+        is_again = true;
+        let error = match connected.unwrap_or(Err(sqlx::Error::PoolTimedOut)) {
             Ok(mut listener) => {
+                faults.clear(LISTEN);
                 back_off = BACK_OFF_MIN;
                 // What was said while nobody listened is made up for.
                 waker.here.send_replace(());
-                let lost = hear(&mut listener, &waker.here).await;
-                tracing::warn!(error = %lost, "the listener has lost its connection");
+                hear(&mut listener, probe, &waker.here).await
             }
-            Err(error) => tracing::warn!(%error, retry_ms = back_off.as_millis(), "the listener cannot connect"),
-        }
+            Err(error) => error,
+        };
+        faults.away(LISTEN, &error);
         sleep(back_off).await;
         back_off = (back_off * 2).min(BACK_OFF_MAX);
     }
 }
 
-async fn connect(options: &PgConnectOptions) -> Result<PgListener, sqlx::Error> {
+/// Connects and listens; `again` where the server may be away: a pool would ask it ten times.
+async fn connect(options: &PgConnectOptions, again: bool) -> Result<PgListener, sqlx::Error> {
+    if again {
+        PgConnection::connect_with(options).await?.close().await?;
+    }
     let pool =
-        PgPoolOptions::new().max_connections(1).acquire_timeout(PROBE_WAIT).connect_with(options.clone()).await?;
+        PgPoolOptions::new().max_connections(1).acquire_timeout(ANSWER_MAX).connect_with(options.clone()).await?;
     let mut listener = PgListener::connect_with(&pool).await?;
     listener.listen(CHANNEL).await?;
     Ok(listener)
 }
 
 /// Passes notifications on until the connection is lost, and says why it is.
-async fn hear(listener: &mut PgListener, wake: &watch::Sender<()>) -> sqlx::Error {
+async fn hear(listener: &mut PgListener, probe: Duration, wake: &watch::Sender<()>) -> sqlx::Error {
     loop {
-        match timeout(PROBE_EVERY, listener.try_recv()).await {
+        match timeout(probe, listener.try_recv()).await {
             Ok(Ok(Some(_))) => {
                 wake.send_replace(());
             }
             Ok(Ok(None)) => return sqlx::Error::PoolClosed,
             Ok(Err(error)) => return error,
             // A connection that was cut without a word is silent for ever; a living one answers.
-            Err(_) => match timeout(PROBE_WAIT, sqlx::query("SELECT 1").execute(&mut *listener)).await {
+            Err(_) => match timeout(ANSWER_MAX.min(probe), sqlx::query("SELECT 1").execute(&mut *listener)).await {
                 Ok(Ok(_)) => {}
                 Ok(Err(error)) => return error,
                 Err(_) => return sqlx::Error::PoolTimedOut,

@@ -2,15 +2,13 @@
 
 #![expect(clippy::unwrap_used, reason = "all of this is test code")]
 
-mod support;
-
 use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
+use postgres_testing::{Database, server_url};
 use store::QueueBackend;
 use store_conformance::Harness;
 use store_postgres::{Options, PostgresQueue};
-use support::{Database, server_url};
 
 /// A database of its own for each case, with a clock that stands still until it is moved.
 struct PostgresHarness(Database);

@@ -2,15 +2,13 @@
 
 #![expect(clippy::unwrap_used, reason = "all of this is test code")]
 
-mod support;
-
 use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
+use postgres_testing::{Database, Server};
 use store::QueueBackend;
 use store_conformance::{Bed, Harness, cases::durable};
 use store_postgres::{Options, PostgresQueue};
-use support::{Database, Server};
 
 struct CrashingHarness {
     server: Server,
@@ -29,6 +27,7 @@ impl Harness for CrashingHarness {
 
     async fn crash(&self) {
         self.server.crash();
+        self.server.restart();
     }
 }
 

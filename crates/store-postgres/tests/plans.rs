@@ -2,16 +2,14 @@
 
 #![expect(clippy::unwrap_used, reason = "all of this is test code")]
 
-mod support;
-
 use std::time::Duration;
 
 use job::{Concurrency, ConcurrencyKey, Transition};
+use postgres_testing::{Database, server_url};
 use sqlx::{Connection, PgConnection};
 use store::{Budget, LimitTarget, NewJob, QueueAdmin, QueueStore, ReapRequest};
 use store_conformance::Bed;
 use store_postgres::{Options, PostgresQueue};
-use support::{Database, server_url};
 use tokio::time::Instant;
 
 const WAITING: usize = 60_000;

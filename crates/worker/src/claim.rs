@@ -8,10 +8,11 @@ use tokio::{
 
 use crate::{
     backoff::{Backoff, at_least_of},
-    execute::Delivery,
+    execute::{Delivery, Slot},
     metric,
     op::Op,
     shared::{CALL_MAX, Shared, new_claim_id},
+    turn::{Turn, Turns},
 };
 
 /// How long a busy worker gathers freed slots before it claims. Slots free one by one, and without it each would be
@@ -25,6 +26,7 @@ const EMPTY_PAUSE: Duration = Duration::from_millis(2);
 pub(crate) async fn run(shared: Arc<Shared>, deliveries: mpsc::Sender<Delivery>) {
     let mut this = Claimer {
         slots: Arc::new(Semaphore::new(shared.options.concurrency)),
+        turns: Turns::new(shared.options.weighted_queues(), shared.options.concurrency, Instant::now()),
         wakeups: Some(shared.store.subscribe()),
         shared,
         deliveries,
@@ -34,10 +36,13 @@ pub(crate) async fn run(shared: Arc<Shared>, deliveries: mpsc::Sender<Delivery>)
         if let Some(wakeups) = &mut this.wakeups {
             wakeups.borrow_and_update();
         }
-        let (asked, since) = (slots.num_permits(), Instant::now());
-        let Some(mut claimed) = this.claim(asked).await else { return };
+        let since = Instant::now();
+        let turn = this.turns.next(slots.num_permits(), since);
+        let Some(mut claimed) = this.claim(&turn).await else { return };
+        let more = this.turns.answered(&turn, &claimed, Instant::now());
         let jobs = std::mem::take(&mut claimed.jobs);
-        let (found, more) = (jobs.len(), claimed.more || jobs.len() >= asked);
+        let found = jobs.len();
+        // What this turn did not ask for is free again, and so there for the next.
         this.deliver(jobs, slots, since + this.shared.options.lease).await;
         if found == 0 {
             sleep_until(since + EMPTY_PAUSE).await;
@@ -53,6 +58,7 @@ struct Claimer {
     deliveries: mpsc::Sender<Delivery>,
     /// One permit a slot. A delivery carries its permit until its settlement is handed over.
     slots: Arc<Semaphore>,
+    turns: Turns,
     /// `None` once the store sends no more: polling goes on.
     wakeups: Option<watch::Receiver<()>>,
 }
@@ -86,12 +92,12 @@ impl Claimer {
     /// Claims, repeating the call under the same id until it is answered: the answer may have been lost after the jobs
     /// were leased. That holds at a stop too, since jobs that nobody knows of would each be charged with a crash: then
     /// `None` comes only once the drain is over, but at once where every try has surely changed nothing, as on a full disk.
-    async fn claim(&self, max: usize) -> Option<Claimed> {
+    async fn claim(&self, turn: &Turn) -> Option<Claimed> {
         let options = &self.shared.options;
         let request = ClaimRequest {
             id: new_claim_id(),
-            queues: options.queues.clone(),
-            max,
+            queues: turn.queues.clone(),
+            max: turn.max,
             worker: options.worker.clone(),
             lease: options.lease,
         };
@@ -116,14 +122,15 @@ impl Claimer {
         for leased in jobs {
             metric::claimed(&leased);
             let held = self.shared.leases.hold(leased.lease, until);
-            let slot = match slots.split(1) {
-                Some(slot) => slot,
+            let permit = match slots.split(1) {
+                Some(permit) => permit,
                 // The store has answered more than it was asked for: the job waits for a slot like any other.
                 None => match self.slots.clone().acquire_owned().await {
-                    Ok(slot) => slot,
+                    Ok(permit) => permit,
                     Err(_) => return,
                 },
             };
+            let slot = Slot { _share: self.turns.hold(&leased.job.queue), _permit: permit };
             // There is room for as many deliveries as there are slots. Without a receiver, the worker is gone.
             let _ = self.deliveries.send(Delivery { leased, held, slot }).await;
         }

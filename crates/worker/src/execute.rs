@@ -16,6 +16,7 @@ use crate::{
     metric,
     settle::Ending,
     shared::Shared,
+    turn::Share,
 };
 
 /// How long a handler may take to end by itself after its job was cancelled; then it is stopped.
@@ -25,7 +26,14 @@ pub const CANCEL_GRACE: Duration = Duration::from_secs(2);
 pub(crate) struct Delivery {
     pub(crate) leased: LeasedJob,
     pub(crate) held: Held,
-    pub(crate) slot: OwnedSemaphorePermit,
+    pub(crate) slot: Slot,
+}
+
+/// What a job holds until its settlement is handed over.
+pub(crate) struct Slot {
+    /// Given back before the permit, so that no more slots count as held than are taken.
+    pub(crate) _share: Option<Share>,
+    pub(crate) _permit: OwnedSemaphorePermit,
 }
 
 /// What executing a job needs beside the job.

@@ -8,7 +8,8 @@
 //! ```
 //!
 //! Each box is a task of its own, so that none waits for another's round trip. A slot is taken before a claim and given
-//! back once the job's settlement is handed over; nothing else limits what runs. "Now" is the store's clock: the worker
+//! back once the job's settlement is handed over; nothing else limits what runs. Whose jobs a claim asks for first is a matter
+//! of the queues' weights and of what they hold (`turn`). "Now" is the store's clock: the worker
 //! measures durations only, and counts a lease from before the call that made it.
 
 mod apalis;
@@ -25,6 +26,7 @@ mod renew;
 mod run;
 mod settle;
 mod shared;
+mod turn;
 
 pub use execute::CANCEL_GRACE;
 pub use handler::{CheckpointError, Context, Handler, Handlers};

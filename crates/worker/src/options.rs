@@ -1,6 +1,10 @@
-use std::{collections::HashMap, ops::RangeInclusive, time::Duration};
+use std::{
+    collections::{BTreeMap, HashMap},
+    ops::RangeInclusive,
+    time::Duration,
+};
 
-use job::{QueueName, RetryPolicy, TextError, WorkerId};
+use job::{QueueName, RetryPolicy, TextError, Weight, WorkerId};
 
 use crate::backoff::random_bits;
 
@@ -20,8 +24,11 @@ const DRAIN_GRACE: RangeInclusive<Duration> = Duration::ZERO..=Duration::from_ho
 pub struct Options {
     /// Who it is: each process is an incarnation of its own, see [`worker_id`].
     pub worker: WorkerId,
-    /// Queues to take from, in the order of asking; 1 to 64, none twice.
+    /// Queues to take from; 1 to 64, none twice. While several have jobs, each has its part of the slots by weight; what
+    /// one does not need is the others'.
     pub queues: Vec<QueueName>,
+    /// Weights of queues that have another than 1.
+    pub weights: BTreeMap<QueueName, Weight>,
     /// Slots: jobs that it holds at once, from the claim to the hand-over of the settlement. 1 to 10,000; default 16.
     pub concurrency: usize,
     /// How long a lease runs unless it is renewed, which happens at a third of it, or every 5 s. 200 ms to 1 h; default 30 s.
@@ -47,6 +54,9 @@ pub enum OptionsError {
     /// The same queue twice.
     #[error("the queue {0} is named twice")]
     QueueTwice(QueueName),
+    /// A weight of a queue that the worker does not serve.
+    #[error("the queue {0} has a weight, and is not among those that the worker serves")]
+    StrayWeight(QueueName),
     /// A number or a time out of its bounds.
     #[error("{what} must be from {min} to {max}, and is {found}")]
     OutOfBounds {
@@ -67,6 +77,7 @@ impl Options {
         Self {
             worker,
             queues,
+            weights: BTreeMap::new(),
             concurrency: 16,
             lease: Duration::from_secs(30),
             poll_interval: Duration::from_secs(1),
@@ -85,10 +96,19 @@ impl Options {
         if let Some((_, queue)) = twice {
             return Err(OptionsError::QueueTwice(queue.clone()));
         }
+        if let Some(stray) = self.weights.keys().find(|queue| !self.queues.contains(queue)) {
+            return Err(OptionsError::StrayWeight(stray.clone()));
+        }
         within("concurrency", &self.concurrency, &CONCURRENCY)?;
         within("lease", &self.lease, &LEASE)?;
         within("poll_interval", &self.poll_interval, &POLL_INTERVAL)?;
         within("drain_grace", &self.drain_grace, &DRAIN_GRACE)
+    }
+
+    /// The queues, each with its weight.
+    pub(crate) fn weighted_queues(&self) -> impl Iterator<Item = (QueueName, Weight)> {
+        let weight = |queue| self.weights.get(queue).copied().unwrap_or(Weight::ONE);
+        self.queues.iter().map(move |queue| (queue.clone(), weight(queue)))
     }
 }
 

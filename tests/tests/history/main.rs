@@ -18,11 +18,11 @@ use std::{
     time::{Duration, Instant},
 };
 
-use postgres_testing::Pooler;
+use postgres_testing::{Pooler, Proxy};
 use rustix::process::Signal;
 use sqlx::{Connection, Executor, PgConnection};
 use stage::{Stage, block_on};
-use worker::{LEASE, Worker, faketime};
+use worker::{HOLDS, LEASE, SLOTS_OF_ITS_OWN, Worker, faketime};
 
 const WORKERS: usize = 4;
 /// How long faults go on.
@@ -148,6 +148,13 @@ fn the_contract_holds_whatever_time_workers_believe_it_is() {
     for worker in &workers {
         assert!(!worker.log().contains("error while loading"), "{}", worker.log());
     }
+    let hours = [&[1][..], &[-1], &[-1, 0, 1]];
+    for (n, hours) in hours.iter().enumerate() {
+        assert!(
+            stage.hours_off(&format!("worker-{n}")).iter().eq(*hours),
+            "the clock of worker {n} is as wrong as it should be"
+        );
+    }
     stage.keeps_the_contract();
 }
 
@@ -194,4 +201,86 @@ fn an_outage_is_waited_out_with_one_line_a_fault_and_no_storm() {
         }
         assert!(log.lines().count() <= 40, "{log}");
     }
+}
+
+/// An outage that callers of the store meet as answers, and not as silence.
+#[test]
+fn an_outage_of_a_server_that_recovers_brings_few_connections() {
+    const OUTAGE: Duration = Duration::from_secs(6);
+    // A connection that a server refuses costs it a process. A worker asks for some at once when its own are cut, and then
+    // ever more seldom.
+    const TRIES_MAX: usize = 40;
+    let mut stage = Stage::new();
+    let proxy = Proxy::start(&stage.server.url);
+    stage.recipe.url = proxy.url_of(&stage.database.name);
+    let mut workers = workers(&stage);
+    stage.feed();
+    sleep(Duration::from_secs(2));
+    let before = proxy.tried();
+    proxy.recover(true);
+    sleep(OUTAGE);
+    let tried = proxy.tried() - before;
+    proxy.recover(false);
+    println!("{tried} connections were tried by {WORKERS} workers within {OUTAGE:?}");
+    assert!(workers.iter_mut().all(Worker::runs), "no worker ends with its database");
+    let logs: Vec<String> = workers.iter().map(Worker::log).collect();
+    stage.keeps_the_contract();
+    assert!(tried <= WORKERS * TRIES_MAX, "{tried} connections");
+    for log in logs {
+        let lines = |of: &str| log.lines().filter(|line| line.contains("no further line") && line.contains(of)).count();
+        assert_eq!((lines("the store is away"), lines("connection that listens is away")), (1, 1), "{log}");
+    }
+}
+
+const HELD: usize = 64;
+
+/// Kills a worker that has [`HELD`] jobs in flight, beside another one. How long after its death, in milliseconds, each was taken
+/// over, and each started again; and the other one.
+fn kill_one_of_two(stage: &mut Stage, busy: bool) -> (Vec<i64>, Vec<i64>, Worker) {
+    let slots = (SLOTS_OF_ITS_OWN, "64");
+    let doomed = stage.recipe.start_with("doomed", &[slots, (HOLDS, "yes")]);
+    stage.put("sleep", 500);
+    stage.until("queue.job", 0);
+    stage.put("hold", HELD);
+    stage.until("queue.job WHERE state = 1", HELD);
+    let other = stage.recipe.start_with("other", &[slots]);
+    // None but the other has room for it.
+    stage.put("hold", 1);
+    stage.until("queue.job", HELD);
+    if busy {
+        stage.feed();
+        stage.until("(SELECT FROM judge.finished LIMIT 2000) f", 2_000);
+    }
+    let killed = stage.now_ms();
+    doomed.kill();
+    stage.until("queue.job WHERE worker = 'doomed' OR key = ''", 0);
+    let held = "job IN (SELECT job FROM judge.event WHERE changes_hands)";
+    let taken_over = stage.committed_after_ms("changes_hands", killed);
+    let started = stage.committed_after_ms(&format!("was = 2 AND state = 1 AND {held}"), killed);
+    println!(
+        "the last was taken over after {:?} ms, and started again after {:?} ms",
+        taken_over.last(),
+        started.last()
+    );
+    (taken_over, started, other)
+}
+
+#[test]
+fn the_jobs_of_a_killed_worker_run_again_within_a_second_of_their_leases() {
+    let mut stage = Stage::new().without_queue_limit();
+    let (taken_over, started, _other) = kill_one_of_two(&mut stage, false);
+    assert_eq!((taken_over.len(), started.len()), (HELD, HELD), "each is taken over once and started once");
+    let within = i64::try_from(LEASE.as_millis()).unwrap() + 1_000;
+    assert!(started.last().is_some_and(|last| *last <= within), "{started:?}");
+    stage.keeps_the_contract();
+}
+
+#[test]
+fn the_jobs_of_a_killed_worker_are_taken_over_by_a_busy_one_within_a_second_of_their_leases() {
+    let mut stage = Stage::new().without_queue_limit();
+    let (taken_over, started, _other) = kill_one_of_two(&mut stage, true);
+    assert!(taken_over.len() >= HELD && started.len() >= HELD, "{} and {}", taken_over.len(), started.len());
+    let within = i64::try_from(LEASE.as_millis()).unwrap() + 1_000;
+    assert!(taken_over[HELD - 1] <= within, "{taken_over:?}");
+    stage.keeps_the_contract();
 }

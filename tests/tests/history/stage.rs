@@ -1,7 +1,7 @@
 //! A server with a queue, the judge in its database, and the callers who put jobs in and see them end.
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeSet, HashMap},
     sync::{
         Arc, Mutex,
         atomic::{AtomicBool, Ordering},
@@ -31,8 +31,17 @@ const BATCH: usize = 30;
 const BATCH_EVERY: Duration = Duration::from_millis(50);
 /// A test with fewer has tested too little, however busy the machine.
 const JOBS_MIN: usize = 500;
+/// Jobs of no key have no limit.
+const NO_KEY: (String, usize) = (String::new(), usize::MAX);
+const HOUR_MS: i64 = 60 * 60 * 1000;
 /// How long all work may take after the last job came: an outage is followed by 10 s in which nothing is reaped.
 const DRAIN_MAX: Duration = Duration::from_mins(1);
+
+/// The first word of a line of what handlers note is the job, then comes the worker, and its time in milliseconds.
+fn noted(line: &str) -> (Uuid, &str, i64) {
+    let [job, worker, at] = line.split(' ').collect::<Vec<_>>()[..] else { panic!("{line}") };
+    (job.parse().unwrap(), worker, at.parse().unwrap())
+}
 
 fn queue_name() -> QueueName {
     QueueName::new("work").unwrap()
@@ -84,6 +93,7 @@ pub struct Stage {
     pub server: Server,
     pub database: Database,
     pub recipe: Recipe,
+    queue_limit: usize,
     _dir: tempfile::TempDir,
     answers: Arc<Answers>,
     callers: Vec<std::thread::JoinHandle<()>>,
@@ -108,7 +118,70 @@ impl Stage {
             database
         });
         let recipe = Recipe { url: database.url.clone(), listen: None, dir: dir.path().to_owned() };
-        Self { server, database, recipe, _dir: dir, answers: Arc::default(), callers: Vec::new() }
+        let queue_limit = QUEUE_LIMIT as usize;
+        Self { server, database, recipe, queue_limit, _dir: dir, answers: Arc::default(), callers: Vec::new() }
+    }
+
+    /// Lets as many run as there are slots.
+    pub fn without_queue_limit(mut self) -> Self {
+        block_on(self.database.execute("UPDATE queue.queue SET job_limit = NULL"));
+        self.queue_limit = usize::MAX;
+        self
+    }
+
+    /// Stores jobs of no key: that are done some time, or that only end in a worker that does not hold them.
+    pub fn put(&self, kind: &str, jobs: usize) {
+        let unkeyed =
+            |_| NewJob { kind: JobKind::new(kind).unwrap(), priority: Priority(2), concurrency: None, ..job(0) };
+        block_on(async {
+            let queue = open(&self.database.url).await;
+            store(&queue, &(0..jobs).map(unkeyed).collect::<Vec<_>>(), &self.answers).await;
+            queue.close().await;
+        });
+    }
+
+    /// Waits until a count of the database is this.
+    #[track_caller]
+    pub fn until(&self, what: &str, is: usize) {
+        let begun = Instant::now();
+        loop {
+            let found = block_on(self.database.texts(&format!("SELECT count(*)::text FROM {what}")));
+            if found == [is.to_string()] {
+                return;
+            }
+            assert!(begun.elapsed() < DRAIN_MAX, "{found:?} of {is} in {what}");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    /// The store's time in milliseconds.
+    pub fn now_ms(&self) -> i64 {
+        block_on(self.database.texts("SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint::text"))[0]
+            .parse()
+            .unwrap()
+    }
+
+    /// When the events that a condition chooses were committed, each in milliseconds after a time of the store's.
+    pub fn committed_after_ms(&self, events: &str, since_ms: i64) -> Vec<i64> {
+        let at = "(extract(epoch FROM pg_xact_commit_timestamp(transaction::xid)) * 1000)::bigint";
+        let events = format!(
+            "SELECT ({at} - {since_ms})::text FROM judge.event WHERE {at} >= {since_ms} AND {events} ORDER BY {at}"
+        );
+        block_on(self.database.texts(&events)).iter().map(|ms| ms.parse().unwrap()).collect()
+    }
+
+    /// How far a worker's clock was from the store's whenever it began a job, in whole hours.
+    pub fn hours_off(&self, worker: &str) -> BTreeSet<i64> {
+        let begun = std::fs::read_to_string(self.recipe.begun()).unwrap();
+        let leased = "SELECT job || ' ' || (extract(epoch FROM began) * 1000)::bigint FROM judge.event WHERE state = 1";
+        let leased: HashMap<Uuid, i64> = block_on(self.database.texts(leased))
+            .iter()
+            .map(|line| line.split_once(' ').unwrap())
+            .map(|(job, at)| (job.parse().unwrap(), at.parse().unwrap()))
+            .collect();
+        let of_worker = begun.lines().map(noted).filter(|(_, by, _)| *by == worker);
+        // A fault may have lost the lease's answer, or the lease; its job has had another one within the same minute.
+        of_worker.map(|(job, _, at)| (at - leased[&job] + HOUR_MS / 2).div_euclid(HOUR_MS)).collect()
     }
 
     /// Starts to put jobs in, until [`Stage::drain`].
@@ -239,9 +312,9 @@ impl Stage {
                 .collect(),
             acknowledged: self.answers.acknowledged.lock().unwrap().clone(),
             applied: self.answers.applied.lock().unwrap().clone(),
-            begun: begun.lines().map(|id| id.parse().unwrap()).collect(),
-            key_limits: (0..KEYS).map(|key| (format!("k{key}"), limit_of(key))).collect::<HashMap<_, _>>(),
-            queue_limit: QUEUE_LIMIT as usize,
+            begun: begun.lines().map(|line| noted(line).0).collect(),
+            key_limits: (0..KEYS).map(|key| (format!("k{key}"), limit_of(key))).chain([NO_KEY]).collect(),
+            queue_limit: self.queue_limit,
         }
     }
 }

@@ -23,19 +23,44 @@ const URL: &str = "HISTORY_WORKER_URL";
 const LISTEN: &str = "HISTORY_WORKER_LISTEN_URL";
 const NAME: &str = "HISTORY_WORKER_NAME";
 const BEGUN: &str = "HISTORY_WORKER_BEGUN";
+/// How many slots it has, if not [`SLOTS`].
+pub const SLOTS_OF_ITS_OWN: &str = "HISTORY_WORKER_SLOTS";
+/// Where it is set, the worker never ends a job of the kind `hold`.
+pub const HOLDS: &str = "HISTORY_WORKER_HOLDS";
 
 /// How long a lease runs, so short that what is lost comes back within a test.
 pub const LEASE: Duration = Duration::from_secs(1);
 pub const SLOTS: usize = 8;
 
 /// Fails sometimes and is done otherwise, within some milliseconds.
-struct Sleeper(File);
+struct Sleeper(Begun);
+
+/// Is done at once, or never.
+struct Holder {
+    begun: Begun,
+    for_ever: bool,
+}
+
+/// Where handlers note which job they begin, in which worker, and what time it is there.
+#[derive(Clone)]
+struct Begun {
+    file: Arc<File>,
+    worker: String,
+}
+
+impl Begun {
+    #[expect(clippy::disallowed_methods, reason = "what time a worker believes it is")]
+    fn note(&self, job: &Job) {
+        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_millis();
+        // One short write to a file that only grows is whole, whoever else writes.
+        (&*self.file).write_all(format!("{} {} {now}\n", job.id, self.worker).as_bytes()).unwrap();
+    }
+}
 
 #[async_trait]
 impl Handler for Sleeper {
     async fn run(&self, job: &Job, _: &Context) -> Outcome {
-        // One short write to a file that only grows is whole, whoever else writes.
-        (&self.0).write_all(format!("{}\n", job.id).as_bytes()).unwrap();
+        self.0.note(job);
         let [millis, luck, ..] = RandomState::new().hash_one(0_u8).to_le_bytes();
         tokio::time::sleep(Duration::from_millis(u64::from(millis) / 12)).await;
         match luck {
@@ -43,6 +68,17 @@ impl Handler for Sleeper {
             8..10 => Outcome::Permanent { error: "no luck at all".to_owned() },
             _ => Outcome::Completed,
         }
+    }
+}
+
+#[async_trait]
+impl Handler for Holder {
+    async fn run(&self, job: &Job, _: &Context) -> Outcome {
+        self.begun.note(job);
+        if self.for_ever {
+            std::future::pending::<()>().await;
+        }
+        Outcome::Completed
     }
 }
 
@@ -57,11 +93,15 @@ fn a_worker_of_these_tests() {
     let options =
         Options { transaction_pooler: told(LISTEN).is_some(), listen_url: told(LISTEN), ..Options::default() };
     tracing_subscriber::fmt().with_ansi(false).with_writer(std::io::stderr).with_env_filter("warn").init();
-    let begun = OpenOptions::new().create(true).append(true).open(told(BEGUN).unwrap()).unwrap();
-    let handlers = Handlers::default().with(JobKind::new("sleep").unwrap(), Arc::new(Sleeper(begun)));
-    let mut of_worker =
-        worker::Options::new(WorkerId::new(told(NAME).unwrap()).unwrap(), vec![QueueName::new("work").unwrap()]);
-    of_worker.concurrency = SLOTS;
+    let (name, begun) = (told(NAME).unwrap(), told(BEGUN).unwrap());
+    let file = Arc::new(OpenOptions::new().create(true).append(true).open(begun).unwrap());
+    let begun = Begun { file, worker: name.clone() };
+    let holder = Holder { begun: begun.clone(), for_ever: told(HOLDS).is_some() };
+    let handlers = Handlers::default()
+        .with(JobKind::new("sleep").unwrap(), Arc::new(Sleeper(begun)))
+        .with(JobKind::new("hold").unwrap(), Arc::new(holder));
+    let mut of_worker = worker::Options::new(WorkerId::new(name).unwrap(), vec![QueueName::new("work").unwrap()]);
+    of_worker.concurrency = told(SLOTS_OF_ITS_OWN).map_or(SLOTS, |slots| slots.parse().unwrap());
     of_worker.lease = LEASE;
     of_worker.poll_interval = Duration::from_millis(500);
     of_worker.retry =

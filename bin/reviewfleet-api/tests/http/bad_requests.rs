@@ -104,6 +104,39 @@ fn fields() -> Vec<Row> {
     ]
 }
 
+/// A good post of a push but for some fields; the answer names `field`.
+fn push(name: &'static str, changes: &Value, field: &'static str, problem: &'static str) -> Row {
+    let mut body = json!({
+        "repository": "acme/widgets", "head": HEAD, "user": "alice", "pull_request": 7, "pushed_at": "2026-11-25T12:00:00Z",
+    });
+    for (field, value) in changes.as_object().unwrap() {
+        body[field] = value.clone();
+    }
+    Row { field: Some(field), ..row(name, post(body.to_string()), 422, problem) }
+}
+
+fn pushes() -> Vec<Row> {
+    let number = |name, value: Value| push(name, &json!({ "pull_request": value }), "pull_request", "invalid-field");
+    let time = |name, value: Value| push(name, &json!({ "pushed_at": value }), "pushed_at", "invalid-field");
+    vec![
+        number("pull request 0", json!(0)),
+        number("a pull request below 0", json!(-1)),
+        number("a pull request beyond 31 bits", json!(2_147_483_648_u32)),
+        number("a pull request beyond 32 bits", json!(4_294_967_297_u64)),
+        number("a half of a pull request", json!(7.5)),
+        number("a text for a number", json!("7")),
+        number("an array for a number", json!([7])),
+        time("a number for a time", json!(1_764_072_000)),
+        time("an empty time", json!("")),
+        time("a time without its zone", json!("2026-11-25T12:00:00")),
+        time("a day for a time", json!("2026-11-25")),
+        time("a time that no day has", json!("2026-11-25T25:00:00Z")),
+        time("a day that no year has", json!("2026-02-30T12:00:00Z")),
+        push("a number alone", &json!({ "pushed_at": null }), "pushed_at", "missing-field"),
+        push("a time alone", &json!({ "pull_request": null }), "pull_request", "missing-field"),
+    ]
+}
+
 fn requests() -> Vec<Row> {
     let open = |path: &str| Request::builder().uri(path).body(Body::empty()).unwrap();
     vec![
@@ -153,7 +186,9 @@ impl Mapped for Request<Body> {
 
 #[tokio::test]
 async fn every_bad_request_is_answered_with_its_problem_and_stores_nothing() {
-    for Row { name, request, status, problem, field } in bodies().into_iter().chain(fields()).chain(requests()) {
+    for Row { name, request, status, problem, field } in
+        bodies().into_iter().chain(fields()).chain(pushes()).chain(requests())
+    {
         println!("{name}");
         let service = Service::start();
         let document = service.send(request).await.problem(status, problem);

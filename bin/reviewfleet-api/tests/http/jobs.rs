@@ -32,7 +32,10 @@ async fn a_post_becomes_a_job_of_its_tier() {
     let [job] = &service.queue.jobs()[..] else { panic!("one job") };
     let link = format!("/v1/jobs/{}", job.id);
     assert_eq!(answer.header(header::LOCATION), link);
-    assert_eq!(answer.json(), json!({ "job_id": job.id, "duplicate": false, "links": { "job": link } }));
+    assert_eq!(
+        answer.json(),
+        json!({ "job_id": job.id, "duplicate": false, "superseded": false, "links": { "job": link } })
+    );
     assert_eq!((job.kind.as_str(), job.queue.as_str()), ("review", "review"));
     assert_eq!((job.priority.0, job.weight.get(), job.timeout.as_secs(), job.max_attempts), (100, 8, 300, 4));
     let concurrency = job.concurrency.as_ref().unwrap();
@@ -55,6 +58,37 @@ async fn the_same_change_twice_is_one_job() {
     let other = json!({ "repository": "acme/widgets", "head": HEAD, "base": BASE, "user": "alice" });
     assert_ne!(service.post(&other.to_string()).await, first);
     assert_eq!(service.queue.jobs().len(), 2);
+}
+
+#[tokio::test]
+async fn an_older_push_that_is_posted_late_is_answered_with_the_newer_ones_job() {
+    let service = Service::start();
+    let push = |head: &str, user: &str, number: u32, pushed_at: &str| {
+        let body = json!({
+            "repository": "acme/widgets", "head": head, "user": user, "pull_request": number, "pushed_at": pushed_at,
+        });
+        post(body.to_string())
+    };
+    let newer = service.send(push(HEAD, "alice", 123, "2026-11-25T12:00:00.5Z")).await;
+    assert_eq!((newer.status, &newer.json()["superseded"]), (StatusCode::ACCEPTED, &json!(false)), "{}", newer.body);
+    let id = newer.json()["job_id"].clone();
+    // Before it by an hour, though its clock shows a later time.
+    let older = service.send(push(BASE, "bob", 123, "2026-11-25T13:00:00.5+02:00")).await;
+    assert_eq!(older.status, StatusCode::ACCEPTED);
+    let link = newer.header(header::LOCATION);
+    let answer = json!({ "job_id": id, "duplicate": false, "superseded": true, "links": { "job": link } });
+    assert_eq!((older.json(), older.header(header::LOCATION)), (answer, link));
+    let [job] = &service.queue.jobs()[..] else { panic!("one job") };
+    let supersede = job.supersede.as_ref().unwrap();
+    assert_eq!((supersede.key.as_str(), supersede.version.id.as_str()), ("acme/widgets#123", HEAD));
+    assert_eq!(supersede.version.at.to_string(), "2026-11-25T12:00:00.5Z");
+    assert_eq!(service.send(get(link)).await.json()["pull_request"], 123);
+    let other = service.send(push(BASE, "bob", 124, "2026-11-25T11:00:00Z")).await;
+    assert_eq!((&other.json()["superseded"], service.queue.jobs().len()), (&json!(false), 2), "another pull request");
+
+    let reason = CancelReason::Superseded;
+    service.queue.set_state(job.id, JobState::Cancelled { at: Timestamp::UNIX_EPOCH, reason }, Vec::new());
+    assert_eq!(service.send(get(link)).await.json()["cancelled_because"], "superseded");
 }
 
 #[tokio::test]

@@ -254,6 +254,13 @@ impl FakeQueue {
 }
 
 fn enqueue_one(jobs: &mut Jobs, new: &NewJob) -> Enqueued {
+    let newer = |job: &NewJob| match (&job.supersede, &new.supersede) {
+        (Some(known), Some(arrives)) => known.key == arrives.key && arrives.version.is_older_than(&known.version),
+        _ => false,
+    };
+    if let Some((id, _)) = jobs.iter().find(|(_, (job, ..))| newer(job)) {
+        return Enqueued::Superseded(*id);
+    }
     let taken = |job: &NewJob| job.unique.as_ref().map(|u| &u.key) == new.unique.as_ref().map(|u| &u.key);
     if let Some((id, _)) = jobs.iter().find(|(_, (job, ..))| taken(job)) {
         return Enqueued::Duplicate(*id);
@@ -442,6 +449,8 @@ impl FakeLedger {
             duration_ms: 12,
             document: r#"{"findings":[]}"#.to_owned(),
             markdown: "# Review\n".to_owned(),
+            pull_request: posted.pull_request,
+            status: None,
         };
         self.reviews.lock().unwrap().push(ReviewRecord { review, created_at: Timestamp::UNIX_EPOCH });
         id

@@ -38,7 +38,7 @@ const HOT_WORKERS: usize = 4;
 const HOT_JOBS: usize = 50_000;
 const HOT_SLOTS: usize = 64;
 /// How often it is looked what is left.
-const LOOK: Duration = Duration::from_millis(10);
+const LOOK: Duration = Duration::from_millis(20);
 /// The longest that any of this may take.
 const DEADLINE: Duration = Duration::from_mins(10);
 

@@ -3,6 +3,7 @@
 mod claim_settle;
 mod drain;
 mod enqueue;
+mod memory;
 mod pickup;
 mod server;
 mod target;
@@ -11,6 +12,7 @@ mod workload;
 use std::time::Duration;
 
 use anyhow::Result;
+use fleet::Config;
 use serde::Serialize;
 
 use crate::{
@@ -54,7 +56,10 @@ impl Figure {
 }
 
 /// Runs the scenarios one after another and prints each figure as soon as it is there.
-pub async fn run(command: &cli::Bench, out: &mut Output) -> Result<()> {
+pub async fn run(command: &cli::Bench, config: Config, out: &mut Output) -> Result<()> {
+    if command.hold {
+        return memory::hold(config, out).await;
+    }
     let target = Target::new(command.backend, command.url.as_ref())?;
     for scenario in &command.scenario {
         let figures = match scenario {
@@ -66,6 +71,7 @@ pub async fn run(command: &cli::Bench, out: &mut Output) -> Result<()> {
             Scenario::Backlog => drain::backlog(&target, out).await?,
             Scenario::ManyKeys => claim_settle::many_keys(&target, out).await?,
             Scenario::HotKey => drain::hot_key(&target, out).await?,
+            Scenario::Memory => memory::run(&target, out).await?,
             Scenario::Noisy => drain::noisy(&target, out).await?,
         };
         for figure in figures {

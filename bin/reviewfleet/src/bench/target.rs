@@ -1,3 +1,5 @@
+use std::process::Command;
+
 use anyhow::{Context, Result};
 use fleet::{Config, Fleet, UrlFrom};
 use postgres::{Address, BareTable, ScratchDatabase};
@@ -72,6 +74,21 @@ impl Place {
             }
         }
         Ok(Fleet::open(config).await?)
+    }
+
+    /// Makes it the store of another program's configuration.
+    pub fn name_to(&self, program: &mut Command) -> Result<()> {
+        match self {
+            Self::Folder(dir) => {
+                let file = dir.path().join("workers.toml");
+                std::fs::write(&file, "store.data_dir = \".\"\n").context("no configuration can be written")?;
+                program.env("REVIEWFLEET_CONFIG", file).env_remove("DATABASE_URL").env_remove("DATABASE_URL_FILE");
+            }
+            Self::Database(database) => {
+                program.env("DATABASE_URL", database.address().expose()).env_remove("DATABASE_URL_FILE");
+            }
+        }
+        Ok(())
     }
 
     /// A bare table beside the queue, where there can be one.

@@ -51,7 +51,7 @@ pub struct Workload {
     pub queue: QueueName,
     pub kind: JobKind,
     class: LimitClass,
-    payload: Payload,
+    pub payload: Payload,
 }
 
 impl Workload {

@@ -17,6 +17,7 @@ pub fn check(config: &Config, out: &mut Output) -> Result<()> {
             "listen": config.api.listen,
             "store": Place::of(&config.store).to_string(),
             "queues": queues,
+            "weights": config.worker.weights,
             "repositories": repositories,
         }))?;
         return Ok(());
@@ -25,7 +26,12 @@ pub fn check(config: &Config, out: &mut Output) -> Result<()> {
     out.line(format_args!("  reviewer      {}", config.reviewer_line()))?;
     out.line(format_args!("  api           {}", config.api.listen))?;
     out.line(format_args!("  store         {}", Place::of(&config.store)))?;
-    out.line(format_args!("  queues        {}", queues.join(", ")))?;
+    let weighted = |queue: &job::QueueName| match config.worker.weights.get(queue) {
+        Some(weight) => format!("{queue} (weight {})", weight.get()),
+        None => queue.to_string(),
+    };
+    let weighted: Vec<String> = config.queues.keys().map(weighted).collect();
+    out.line(format_args!("  queues        {}", weighted.join(", ")))?;
     out.line(format_args!(
         "  repositories  {}",
         if repositories.is_empty() { "none".into() } else { repositories.join(", ") }

@@ -1,5 +1,5 @@
 use anyhow::{Result, bail};
-use fleet::{Fleet, Intake};
+use fleet::{Fleet, Intake, Push};
 use review::Change;
 use serde_json::json;
 use store::Enqueued;
@@ -10,20 +10,25 @@ use crate::{cli, output::Output};
 pub async fn run(command: &cli::Enqueue, fleet: &Fleet, out: &mut Output) -> Result<()> {
     let change =
         Change { repository: command.repository.clone(), head: command.head.clone(), base: command.base.clone() };
-    let job = Intake::of(&fleet.config)?.job(change, command.user.clone(), command.tier.as_deref(), None)?;
+    let push = command.pull_request.zip(command.pushed_at).map(|(pull_request, at)| Push { pull_request, at });
+    let job = Intake::of(&fleet.config)?.job(change, command.user.clone(), command.tier.as_deref(), push, None)?;
     let answer = fleet.queue.enqueue(std::slice::from_ref(&job)).await?.into_iter().next();
-    let (id, duplicate) = match answer {
-        Some(Enqueued::Inserted) => (job.id, false),
-        // The job that is there in place of this one: the same, or a newer version of it.
-        Some(Enqueued::Duplicate(other) | Enqueued::Superseded(other)) => (other, true),
+    let (id, duplicate, superseded) = match answer {
+        Some(Enqueued::Inserted) => (job.id, false, false),
+        Some(Enqueued::Duplicate(same)) => (same, true, false),
+        Some(Enqueued::Superseded(newer)) => (newer, false, true),
         Some(Enqueued::Rejected(why)) => bail!(why),
         None => bail!("the store took the job and did not say what became of it"),
     };
     if out.is_json() {
-        out.object(&json!({ "job_id": id, "duplicate": duplicate }))?;
+        out.object(&json!({ "job_id": id, "duplicate": duplicate, "superseded": superseded }))?;
     } else {
-        let already = if duplicate { " (it was there already)" } else { "" };
-        out.line(format_args!("job {id}{already}"))?;
+        let instead = match (duplicate, superseded) {
+            (true, _) => " (it was there already)",
+            (_, true) => " (of a newer push, which has come before this one)",
+            _ => "",
+        };
+        out.line(format_args!("job {id}{instead}"))?;
     }
     Ok(())
 }

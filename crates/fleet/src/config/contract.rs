@@ -100,7 +100,7 @@ impl CronConfig {
     }
 }
 
-/// Checks groups and schedules against the queues.
+/// Checks groups, schedules and a worker's weights against the queues.
 pub fn check(config: &Config, source: &Source<'_>) -> Result<(), ConfigError> {
     for (key, found, max) in [("groups", config.groups.len(), GROUPS_MAX), ("cron", config.cron.len(), CRON_MAX)] {
         if found > max {
@@ -123,6 +123,9 @@ pub fn check(config: &Config, source: &Source<'_>) -> Result<(), ConfigError> {
                 )));
             }
         }
+    }
+    if let Some(stray) = config.worker.weights.keys().find(|queue| !config.queues.contains_key(*queue)) {
+        return Err(source.wrong(&["worker", "weights", stray.as_str()], no_queue(config, stray)));
     }
     config.cron.iter().try_for_each(|(name, cron)| check_cron(config, source, name, cron))
 }

@@ -77,6 +77,9 @@ pub struct WorkerConfig {
     /// How long running jobs may go on once the process is told to stop.
     #[serde(rename = "drain_grace_secs", deserialize_with = "secs::<0, 3_600, _>")]
     pub drain_grace: Duration,
+    /// Weights of queues that have another than 1: how its slots are shared while several have jobs waiting.
+    #[serde(deserialize_with = "weights")]
+    pub weights: BTreeMap<QueueName, Weight>,
     /// Where a process that only works answers `/metrics`; nowhere when it is left out.
     #[serde(deserialize_with = "optional_address")]
     pub metrics_listen: Option<SocketAddr>,
@@ -206,6 +209,7 @@ impl Default for WorkerConfig {
             lease: Duration::from_secs(30),
             poll_interval: Duration::from_secs(1),
             drain_grace: Duration::from_secs(20),
+            weights: BTreeMap::new(),
             metrics_listen: None,
         }
     }
@@ -287,6 +291,14 @@ struct Limit(#[serde(deserialize_with = "whole::<1, 1_000_000, _, _>")] u32);
 fn limits<'de, D: Deserializer<'de>>(deserializer: D) -> Result<BTreeMap<LimitClass, u32>, D::Error> {
     let limits = BTreeMap::<LimitClass, Limit>::deserialize(deserializer)?;
     Ok(limits.into_iter().map(|(class, limit)| (class, limit.0)).collect())
+}
+
+#[derive(Deserialize)]
+struct QueueWeight(#[serde(deserialize_with = "whole::<1, 1_000, _, _>")] u16);
+
+fn weights<'de, D: Deserializer<'de>>(deserializer: D) -> Result<BTreeMap<QueueName, Weight>, D::Error> {
+    let weights = BTreeMap::<QueueName, QueueWeight>::deserialize(deserializer)?;
+    weights.into_iter().map(|(queue, QueueWeight(w))| Ok((queue, Weight::new(w).map_err(D::Error::custom)?))).collect()
 }
 
 fn address<'de, D: Deserializer<'de>>(deserializer: D) -> Result<SocketAddr, D::Error> {

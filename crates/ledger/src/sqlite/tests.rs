@@ -34,6 +34,8 @@ fn review(user: &str, repository: &str) -> NewReview {
         duration_ms: 1_234,
         document: r#"{"findings":[]}"#.into(),
         markdown: "# Review".into(),
+        pull_request: Some(7),
+        status: Some(ReviewStatus::Complete),
     }
 }
 
@@ -57,13 +59,36 @@ async fn a_new_file_may_be_opened_by_many_at_once() {
 }
 
 #[tokio::test]
-async fn a_page_is_read_from_an_index_without_statistics() {
+async fn a_page_is_read_from_its_index() {
     let folder = folder();
     open(folder.path()).await.unwrap().close().await;
     let mut database = raw(&folder.path().join("ledger.db")).await;
+    every_page_has_its_index(&mut database).await;
+    // With statistics the planner weighs the indexes against each other.
+    let many = "with recursive i(n) as (select 1 union all select n + 1 from i where n < 100000)
+                insert into review
+                select randomblob(16), randomblob(16), 'user-' || n % 1000, 'acme-' || n % 300 || '/' || n % 700, null, '', '',
+                       'fast', 1, 1, 1, 1, 1, 1, '{}', '', n * 60000, n % 5000,
+                       iif(n % 100 = 0, 'without_model', 'complete') from i";
+    sqlx::query(many).execute(&mut database).await.unwrap();
+    sqlx::query("analyze").execute(&mut database).await.unwrap();
+    every_page_has_its_index(&mut database).await;
+}
+
+async fn every_page_has_its_index(database: &mut SqliteConnection) {
     for (sql, index) in [
+        (concat!("explain query plan ", include_str!("../../sql/sqlite/review.sql")), "sqlite_autoindex_review_1"),
+        (
+            concat!("explain query plan ", include_str!("../../sql/sqlite/review_of_job.sql")),
+            "sqlite_autoindex_review_2",
+        ),
         (concat!("explain query plan ", include_str!("../../sql/sqlite/list.sql")), "sqlite_autoindex_review_1"),
         (concat!("explain query plan ", include_str!("../../sql/sqlite/list_of_user.sql")), "review_of_user"),
+        (concat!("explain query plan ", include_str!("../../sql/sqlite/list_of_owner.sql")), "review_of_owner"),
+        (
+            concat!("explain query plan ", include_str!("../../sql/sqlite/list_of_user_at_owner.sql")),
+            "review_of_user_at_owner",
+        ),
         (
             concat!("explain query plan ", include_str!("../../sql/sqlite/list_of_repository.sql")),
             "review_of_repository",
@@ -72,11 +97,38 @@ async fn a_page_is_read_from_an_index_without_statistics() {
             concat!("explain query plan ", include_str!("../../sql/sqlite/list_of_user_in_repository.sql")),
             "review_of_user_in_repository",
         ),
+        (
+            concat!("explain query plan ", include_str!("../../sql/sqlite/list_of_pull_request.sql")),
+            "review_of_pull_request",
+        ),
+        (concat!("explain query plan ", include_str!("../../sql/sqlite/list_of_status.sql")), "review_of_status"),
+        (
+            concat!("explain query plan ", include_str!("../../sql/sqlite/list_of_status_of_user.sql")),
+            "review_of_status_of_user",
+        ),
+        (
+            concat!("explain query plan ", include_str!("../../sql/sqlite/list_of_status_of_owner.sql")),
+            "review_of_status_of_owner",
+        ),
+        (
+            concat!("explain query plan ", include_str!("../../sql/sqlite/list_of_status_in_repository.sql")),
+            "review_of_status_in_repository",
+        ),
     ] {
-        let plan: Vec<(i64, i64, i64, String)> = sqlx::query_as(sql).fetch_all(&mut database).await.unwrap();
+        let plan: Vec<(i64, i64, i64, String)> = sqlx::query_as(sql).fetch_all(&mut *database).await.unwrap();
         let plan: Vec<_> = plan.into_iter().map(|step| step.3).collect();
         assert_eq!(plan.len(), 1, "{plan:?}");
-        assert!(plan[0].starts_with(&format!("SEARCH review USING INDEX {index} (")), "{plan:?}");
+        assert!(plan[0].starts_with(&format!("SEARCH review USING INDEX {index} (")), "{sql}: {plan:?}");
+    }
+    for (sql, index) in [
+        (concat!("explain query plan ", include_str!("../../sql/sqlite/usage.sql")), "review_by_creation"),
+        (
+            concat!("explain query plan ", include_str!("../../sql/sqlite/usage_of_user.sql")),
+            "review_of_user_by_creation",
+        ),
+    ] {
+        let plan: Vec<(i64, i64, i64, String)> = sqlx::query_as(sql).fetch_all(&mut *database).await.unwrap();
+        assert!(plan[0].3.starts_with(&format!("SEARCH review USING INDEX {index} (")), "{sql}: {plan:?}");
     }
 }
 
@@ -94,7 +146,7 @@ async fn a_newer_schema_is_refused_with_what_to_do() {
         error.to_string(),
         format!(
             "the ledger {} was written by a newer version of reviewfleet: its schema has step 999, and this program \
-             knows the steps up to 101. Start the newer version, or restore the backup from before the upgrade",
+             knows the steps up to 103. Start the newer version, or restore the backup from before the upgrade",
             path.display()
         )
     );
@@ -200,7 +252,12 @@ async fn a_row_that_makes_no_sense_is_an_error_and_no_panic() {
     let new = review("u", "acme/widgets");
     ledger.record(&new).await.unwrap();
     let mut database = raw(&folder.path().join("ledger.db")).await;
-    for damage in ["update review set cost_micros = -1", "update review set created_at_ms = 9223372036854775807"] {
+    for damage in [
+        "update review set cost_micros = -1",
+        "update review set created_at_ms = 9223372036854775807",
+        "update review set created_at_ms = 1, cost_micros = 1, status = 'perfect'",
+        "update review set status = null, pull_request = -1",
+    ] {
         sqlx::query(damage).execute(&mut database).await.unwrap();
         let error = ledger.review(new.id).await.unwrap_err();
         assert!(matches!(error, LedgerError::Corrupt(_)), "{error:?}");

@@ -8,7 +8,8 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 use job::JobId;
 use ledger::{
-    LIST_MAX, Ledger, LedgerError, NewReview, Recorded, ReviewFilter, ReviewId, Usage, UsageFilter, UsageSum,
+    LIST_MAX, Ledger, LedgerError, NewReview, Recorded, ReviewFilter, ReviewId, ReviewStatus, ReviewedPlace, Usage,
+    UsageFilter, UsageSum,
 };
 use uuid::Uuid;
 
@@ -31,6 +32,7 @@ macro_rules! cases {
             the_first_record_of_a_job_stays,
             one_of_twenty_tasks_in_two_openings_records_the_job,
             pages_are_newest_first_and_keep_to_their_filter,
+            pages_are_of_an_owner_a_pull_request_and_a_status,
             a_page_has_a_maximum_whatever_is_asked,
             a_large_review_comes_back_whole,
             usage_is_summed_by_day_user_and_model,
@@ -61,12 +63,15 @@ pub fn review(user: &str, repository: &str) -> NewReview {
         duration_ms: 1_234,
         document: r#"{"findings":[]}"#.into(),
         markdown: "# Review".into(),
+        pull_request: Some(7),
+        status: Some(ReviewStatus::Complete),
     }
 }
 
 pub async fn a_review_comes_back_whole_after_the_ledger_was_opened_again(bed: &impl Bed) {
     let mut first = review("ü'\"\\\u{1}🦀", "acme/widgets");
     first.base = None;
+    first.pull_request = None;
     first.markdown = "a NUL \0 and what follows".into();
     first.usage.input_tokens = u64::MAX;
     assert_eq!(bed.open().await.record(&first).await.unwrap(), Recorded::New);
@@ -138,13 +143,62 @@ pub async fn pages_are_newest_first_and_keep_to_their_filter(bed: &impl Bed) {
     assert_eq!(list(ReviewFilter { before: Some(ids[2]), ..all.clone() }).await, [ids[1], ids[0]]);
     let ann = ReviewFilter { user: Some("ann".into()), ..all.clone() };
     assert_eq!(list(ann.clone()).await, [ids[3], ids[2], ids[0]]);
-    let in_a = ReviewFilter { repository: Some("acme/a".into()), ..all.clone() };
+    let in_a = ReviewFilter { of: ReviewedPlace::Repository("acme/a".into()), ..all.clone() };
     assert_eq!(list(in_a.clone()).await, [ids[3], ids[1], ids[0]]);
-    let ann_in_a = ReviewFilter { repository: Some("acme/a".into()), ..ann };
+    let ann_in_a = ReviewFilter { of: ReviewedPlace::Repository("acme/a".into()), ..ann };
     assert_eq!(list(ann_in_a.clone()).await, [ids[3], ids[0]]);
     assert_eq!(list(ReviewFilter { before: Some(ids[3]), ..ann_in_a }).await, [ids[0]]);
     assert_eq!(list(ReviewFilter { user: Some("eve".into()), ..in_a }).await, []);
     assert_eq!(list(ReviewFilter { limit: 0, ..all }).await, []);
+}
+
+pub async fn pages_are_of_an_owner_a_pull_request_and_a_status(bed: &impl Bed) {
+    use ReviewStatus::{Complete, Degraded, Partial, WithoutModel};
+    let ledger = bed.open().await;
+    let mut ids = Vec::new();
+    for (user, repository, pull_request, status) in [
+        ("ann", "acme/a", Some(1), Some(Complete)),
+        ("bob", "acme/a", Some(1), Some(Partial)),
+        ("ann", "acme/a", Some(u32::MAX), Some(WithoutModel)),
+        ("ann", "acme/b", Some(1), Some(Partial)),
+        ("ann", "acme2/a", None, Some(Degraded)),
+        ("bob", "acme2/a", None, None),
+    ] {
+        let new = NewReview { pull_request, status, ..review(user, repository) };
+        ids.push(new.id);
+        ledger.record(&new).await.unwrap();
+        assert_eq!(ledger.review(new.id).await.unwrap().unwrap().review, new);
+    }
+    let owner = ReviewedPlace::Owner("acme".into());
+    let in_a = ReviewedPlace::Repository("acme/a".into());
+    let pull = |number| ReviewedPlace::PullRequest { repository: "acme/a".into(), number };
+    for (user, of, status, expected) in [
+        (None, owner.clone(), None, &[3, 2, 1, 0][..]),
+        (Some("ann"), owner.clone(), None, &[3, 2, 0]),
+        (None, owner.clone(), Some(Partial), &[3, 1]),
+        (Some("bob"), owner.clone(), Some(Partial), &[1]),
+        (Some("bob"), owner, Some(Complete), &[]),
+        (None, ReviewedPlace::Owner("acme/a".into()), None, &[]),
+        (None, ReviewedPlace::Everywhere, Some(Degraded), &[4]),
+        (Some("bob"), ReviewedPlace::Everywhere, Some(Partial), &[1]),
+        (None, in_a.clone(), Some(WithoutModel), &[2]),
+        (Some("ann"), in_a.clone(), Some(Complete), &[0]),
+        (Some("ann"), in_a, None, &[2, 0]),
+        (None, pull(1), None, &[1, 0]),
+        (Some("ann"), pull(1), None, &[0]),
+        (None, pull(1), Some(Partial), &[1]),
+        (Some("ann"), pull(1), Some(Partial), &[]),
+        (None, pull(u32::MAX), None, &[2]),
+        (None, pull(2), None, &[]),
+    ] {
+        let filter = ReviewFilter { user: user.map(Into::into), of, status, before: None, limit: 10 };
+        let list: Vec<_> = ledger.list(&filter).await.unwrap().into_iter().map(|r| r.review.id).collect();
+        let expected: Vec<_> = expected.iter().map(|&at: &usize| ids[at]).collect();
+        assert_eq!(list, expected, "{filter:?}");
+        let rest = ReviewFilter { before: expected.first().copied(), limit: 1, ..filter };
+        let rest: Vec<_> = ledger.list(&rest).await.unwrap().into_iter().map(|r| r.review.id).collect();
+        assert_eq!(rest, expected.get(1).copied().into_iter().collect::<Vec<_>>(), "the next page");
+    }
 }
 
 pub async fn a_page_has_a_maximum_whatever_is_asked(bed: &impl Bed) {

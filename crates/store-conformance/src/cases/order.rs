@@ -65,6 +65,23 @@ pub async fn jobs_of_a_key_that_were_parked_start_in_the_order_of_their_arrival(
     assert_eq!(started, expected);
 }
 
+/// More jobs than one claim looks at.
+const LONG: usize = 300;
+
+pub async fn a_key_that_was_full_has_its_next_turn_with_the_others(bed: Bed) {
+    let jobs: Vec<NewJob> = (0..LONG).flat_map(|_| [Bed::keyed("a"), Bed::job()]).collect();
+    let key = key_of(&jobs);
+    bed.put_all(jobs).await;
+    let running = bed.claim(4).await;
+    let (of_a, _) = running.into_iter().partition::<Vec<_>, _>(|leased| key[&leased.job.id] == "a");
+    assert_eq!(of_a.len(), 2, "its limit");
+    // They meet jobs of the full key, which has others ready far behind.
+    assert!(bed.start(20).await.iter().all(|id| key[id].is_empty()));
+    bed.complete(of_a).await;
+    let started = bed.start(4).await;
+    assert!(started.iter().any(|id| key[id] == "a"), "it waits for the turns of jobs that it had ready once");
+}
+
 pub async fn keys_take_turns_at_equal_priority(bed: Bed) {
     unlimited(&bed).await;
     let jobs: Vec<NewJob> = ["a", "b", "c"].iter().flat_map(|key| (0..4).map(|_| Bed::keyed(key))).collect();

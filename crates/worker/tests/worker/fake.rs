@@ -292,7 +292,8 @@ impl QueueStore for Fake {
                 let ready = content.rows.values().filter(|row| row.state == State::Ready);
                 let mut ready: Vec<_> =
                     ready.filter(|row| request.queues.contains(&row.job.queue)).map(|row| &row.job).collect();
-                ready.sort_by_key(|job| (std::cmp::Reverse(job.priority), job.id));
+                let place = |job: &Job| request.queues.iter().position(|queue| *queue == job.queue);
+                ready.sort_by_key(|job| (place(job), std::cmp::Reverse(job.priority), job.id));
                 let max = content.claim_max.unwrap_or(request.max).min(request.max);
                 more = ready.len() > max;
                 let ids: Vec<_> = ready.iter().take(max).map(|job| job.id).collect();

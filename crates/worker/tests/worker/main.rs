@@ -13,5 +13,6 @@ mod outages;
 mod outcomes;
 mod reaping;
 mod settling;
+mod sharing;
 mod sqlite;
 mod support;

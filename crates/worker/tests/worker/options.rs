@@ -1,6 +1,6 @@
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
-use job::{QueueName, WorkerId};
+use job::{QueueName, Weight, WorkerId};
 use tokio_util::sync::CancellationToken;
 use worker::{Handlers, Options, RunError, run, worker_id};
 
@@ -20,6 +20,11 @@ fn options_out_of_bounds_are_refused_with_what_is_allowed() {
     let many = (0..65).map(|n| QueueName::new(format!("q{n}")).unwrap()).collect();
     assert_eq!(refused(Options { queues: many, ..options() }), "a worker serves 1 to 64 queues, and not 65");
     assert_eq!(refused(Options { queues: vec![queue(), queue()], ..options() }), "the queue work is named twice");
+    let stray = BTreeMap::from([(QueueName::new("other").unwrap(), Weight::ONE)]);
+    assert_eq!(
+        refused(Options { weights: stray, ..options() }),
+        "the queue other has a weight, and is not among those that the worker serves"
+    );
     options().validate().unwrap();
 }
 

@@ -1,7 +1,8 @@
 use std::{sync::Arc, time::Duration};
 
-use job::{AttemptErrorKind, BuryReason, WorkerId};
+use job::{AttemptErrorKind, BuryReason, RetryPolicy, WorkerId};
 use store::QueueStore;
+use tokio::time::{Instant, sleep};
 use worker::Options;
 
 use crate::{
@@ -29,6 +30,30 @@ async fn the_job_of_a_dead_worker_is_charged_one_crash_and_runs_again() {
     assert_eq!((row.errors.len(), row.errors[0].kind), (1, AttemptErrorKind::Crashed));
     for worker in others {
         worker.drain().await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_jobs_of_a_dead_worker_run_again_within_a_second_of_their_leases() {
+    const JOBS: usize = 64;
+    // The waits of a worker are drawn, so that one time says little.
+    for _ in 0..20 {
+        let store = Arc::new(Fake::default());
+        let (first, second) = (Counter::default(), Counter::default());
+        let jobs: Vec<_> = (0..JOBS).map(|_| new_job()).collect();
+        store.enqueue(&jobs).await.unwrap();
+        let retry = RetryPolicy { base: ms(50), ..RetryPolicy::default() };
+        let with = |worker| Options { concurrency: JOBS, retry, ..named(worker) };
+        let dies = Worker::start(store.clone(), first.handlers(secs(600)), with("a"));
+        until(|| first.running() == JOBS).await;
+        let other = Worker::start(store.clone(), second.handlers(ms(10)), with("b"));
+        // Long enough to have renewed its leases.
+        sleep(secs(2)).await;
+        let killed = Instant::now();
+        dies.kill().await;
+        until(|| second.started() == JOBS).await;
+        assert!(killed.elapsed() <= secs(4), "{:?} after the death of a worker with leases of 3 s", killed.elapsed());
+        other.drain().await;
     }
 }
 

@@ -17,7 +17,7 @@ pub const MISTAKES: &[(&str, &str)] = &[
     ),
     (
         "[worker]\nconcurency = 4",
-        "workers.toml:2: worker.concurency: unknown field `concurency`, expected one of `concurrency`, `lease_secs`, `poll_interval_ms`, `drain_grace_secs`, `metrics_listen`",
+        "workers.toml:2: worker.concurency: unknown field `concurency`, expected one of `concurrency`, `lease_secs`, `poll_interval_ms`, `drain_grace_secs`, `weights`, `metrics_listen`",
     ),
     (
         "[api]\napi_key = \"sk-this-is-a-secret\"",
@@ -79,6 +79,32 @@ pub const MISTAKES: &[(&str, &str)] = &[
     (
         "[worker]\npoll_interval_ms = 1",
         "workers.toml:2: worker.poll_interval_ms = 1: invalid value: integer `1`, expected a whole number from 10 to 300000",
+    ),
+    (
+        "[worker.weights]\nreview = 0",
+        "workers.toml:2: worker.weights.review = 0: invalid value: integer `0`, expected a whole number from 1 to 1000",
+    ),
+    (
+        "[worker]\nweights = { review = 1001 }",
+        "workers.toml:2: worker.weights.review = 1001: invalid value: integer `1001`, expected a whole number from 1 to 1000",
+    ),
+    (
+        "[worker.weights]\nreview = \"heavy\"",
+        r#"workers.toml:2: worker.weights.review = "heavy": invalid type: string "heavy", expected a whole number from 1 to 1000"#,
+    ),
+    (
+        "[worker.weights]\nreview = 1.5",
+        "workers.toml:2: worker.weights.review = 1.5: invalid type: floating point `1.5`, expected a whole number from 1 to 1000",
+    ),
+    ("[worker]\nweights = 3", "workers.toml:2: worker.weights = 3: invalid type: integer `3`, expected a map"),
+    (
+        "[queues.index]\n[worker.weights]\nreview = 2\nindeks = 3",
+        "workers.toml:4: worker.weights.indeks = 3: there is no queue indeks: defined are index, review",
+    ),
+    ("[worker.weights]\nreview = 2\nreview = 3", "workers.toml:3: no TOML: duplicate key"),
+    (
+        "[worker.weights]\nReview = 2",
+        "workers.toml:2: worker.weights.Review: queue name may not contain 'R': allowed are a-z, 0-9, '.', '_' and '-'",
     ),
     (
         "[worker]\nmetrics_listen = 9464",

@@ -102,6 +102,13 @@ fn what_stands_in_the_shipped_file_as_a_comment_is_allowed_too() {
 }
 
 #[test]
+fn a_workers_queues_carry_the_weights_that_it_names() {
+    let config = parse("[queues.index]\n[worker.weights]\nreview = 1000\nindex = 1").unwrap();
+    let weights: Vec<_> = config.worker.weights.iter().map(|(queue, weight)| (queue.as_str(), weight.get())).collect();
+    assert_eq!(weights, [("index", 1), ("review", 1000)]);
+}
+
+#[test]
 fn the_defaults_are_the_numbers_of_the_service() {
     let config = Config::default();
     let review = &config.queues[&"review".parse().unwrap()];

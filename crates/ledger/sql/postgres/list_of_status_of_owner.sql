@@ -1,0 +1,4 @@
+-- list_of_status_of_owner: the newest reviews with a status in an owner's repositories below an id.
+select * from ledger.review
+where split_part(repository, '/', 1) = $1 and status = $2 and id < $3
+order by id desc limit $4
