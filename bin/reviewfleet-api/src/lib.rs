@@ -49,6 +49,7 @@
 //! | `/problems/invalid-field` | 422 | `field` has a `value` that is not allowed; `allowed` says what is |
 //! | `/problems/unknown-repository` | 422 | the repository is none of this service's |
 //! | `/problems/throttled` | 429 | the user has had all starts of this period; `Retry-After` says when to repeat the post |
+//! | `/problems/quota-used-up` | 429 | the user has had all reviews that the tier has a day (UTC); `Retry-After` says when the next begins |
 //! | `/problems/internal` | 500 | a fault of the service |
 //! | `/problems/busy` | 503 | too many requests are in flight |
 //! | `/problems/store-unavailable` | 503 | the queue's store is away or full |
@@ -68,6 +69,7 @@ mod observe;
 mod post;
 mod probes;
 mod problem;
+mod quota;
 mod reviews;
 mod router;
 mod run;

@@ -53,6 +53,8 @@ pub(crate) enum ProblemKind {
     ForeignHost,
     /// With the seconds after which a repetition may be taken.
     Throttled(u32),
+    /// With the seconds after which the next day begins.
+    QuotaUsedUp(u32),
     Internal,
     Busy,
     StoreUnavailable,
@@ -105,6 +107,9 @@ impl ProblemKind {
             Self::Throttled(_) => {
                 (StatusCode::TOO_MANY_REQUESTS, "/problems/throttled", "The user has had all starts of this period")
             }
+            Self::QuotaUsedUp(_) => {
+                (StatusCode::TOO_MANY_REQUESTS, "/problems/quota-used-up", "The user has had all reviews of this day")
+            }
             Self::Internal => {
                 (StatusCode::INTERNAL_SERVER_ERROR, "/problems/internal", "The service has made a mistake")
             }
@@ -126,7 +131,7 @@ impl ProblemKind {
             Self::WrongKey => {
                 Some((header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer error=\"invalid_token\"")))
             }
-            Self::Throttled(secs) => Some((header::RETRY_AFTER, HeaderValue::from(secs))),
+            Self::Throttled(secs) | Self::QuotaUsedUp(secs) => Some((header::RETRY_AFTER, HeaderValue::from(secs))),
             Self::Busy | Self::StoreUnavailable | Self::LedgerUnavailable | Self::Timeout => {
                 Some((header::RETRY_AFTER, HeaderValue::from(RETRY_AFTER_SECS)))
             }

@@ -21,6 +21,7 @@ use crate::{
     post::post_review,
     probes::{health, metrics, ready},
     problem::{Problem, ProblemKind},
+    quota::Quotas,
     reviews::get_review,
     unread::see_to_unread_body,
 };
@@ -41,6 +42,7 @@ pub struct Api {
 pub(crate) struct Shared {
     pub(crate) api: Api,
     pub(crate) health: Health,
+    pub(crate) quotas: Quotas,
 }
 
 /// All routes, each within its bounds.
@@ -69,7 +71,7 @@ pub fn router(api: Api) -> Router {
         .layer(CatchPanicLayer::custom(answer_panic))
         .layer(from_fn(observe))
         .layer(from_fn(see_to_unread_body))
-        .with_state(Arc::new(Shared { api, health: Health::new() }))
+        .with_state(Arc::new(Shared { api, health: Health::new(), quotas: Quotas::new() }))
 }
 
 async fn no_such_route() -> Problem {

@@ -5,5 +5,6 @@
 mod bad_requests;
 mod connections;
 mod jobs;
+mod quotas;
 mod service;
 mod support;

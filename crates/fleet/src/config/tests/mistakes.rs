@@ -40,6 +40,22 @@ pub const MISTAKES: &[(&str, &str)] = &[
         "workers.toml:1: tiers.free: this is no tier: expected A-Z, then A-Z, 0-9 and '_', 64 at most",
     ),
     (
+        "[tiers.FREE]\ndaily = 0",
+        "workers.toml:2: tiers.FREE.daily = 0: invalid value: integer `0`, expected a whole number from 1 to 10000, or \"unlimited\"",
+    ),
+    (
+        "[tiers.FREE]\ndaily = 10001",
+        "workers.toml:2: tiers.FREE.daily = 10001: invalid value: integer `10001`, expected a whole number from 1 to 10000, or \"unlimited\"",
+    ),
+    (
+        "[tiers.FREE]\ndaily = \"none\"",
+        r#"workers.toml:2: tiers.FREE.daily = "none": invalid value: string "none", expected a whole number from 1 to 10000, or "unlimited""#,
+    ),
+    (
+        "[tiers.FREE]\ndaily = 1.5",
+        "workers.toml:2: tiers.FREE.daily = 1.5: invalid type: floating point `1.5`, expected a whole number from 1 to 10000, or \"unlimited\"",
+    ),
+    (
         "[models.\"My model\"]\nprovider = \"gemini\"",
         r#"workers.toml:1: models."My model": this is no model name: expected a-z or 0-9, then a-z, 0-9, '.', '_' and '-', 64 at most"#,
     ),

@@ -115,12 +115,25 @@ fn the_defaults_are_the_numbers_of_the_service() {
     assert_eq!((review.limit, review.limits[&"user".parse().unwrap()]), (200, 50));
     let tier = |name: &str| {
         let tier = &config.tiers[&name.parse().unwrap()];
-        (tier.priority.0, tier.weight.get(), tier.timeout.as_secs())
+        (tier.priority.0, tier.weight.get(), tier.timeout.as_secs(), tier.daily)
     };
-    assert_eq!([tier("FREE"), tier("PRO"), tier("TEAM")], [(50, 1, 120), (50, 2, 120), (50, 4, 120)]);
-    assert_eq!(tier("ENTERPRISE"), (100, 8, 300));
+    assert_eq!([tier("FREE"), tier("PRO")], [(50, 1, 120, Some(10)), (50, 2, 120, Some(100))]);
+    assert_eq!([tier("TEAM"), tier("ENTERPRISE")], [(50, 4, 120, Some(500)), (100, 8, 300, None)]);
     assert_eq!(config.retry.max_attempts(), 4);
     assert_eq!(config.retry.policy(), job::RetryPolicy::default());
+}
+
+#[test]
+fn a_quota_is_what_its_tier_says_and_none_where_it_is_unlimited_or_nobody_has_set_one() {
+    let config = parse(
+        "[tiers.FREE]\ndaily = \"unlimited\"\n[tiers.PRO]\nweight = 3\n[tiers.ENTERPRISE]\ndaily = 10000\n[tiers.GOLD]",
+    );
+    let config = config.unwrap();
+    let daily = |name: &str| config.tiers[&name.parse().unwrap()].daily;
+    assert_eq!(
+        [daily("FREE"), daily("PRO"), daily("ENTERPRISE"), daily("GOLD")],
+        [None, Some(100), Some(10_000), None]
+    );
 }
 
 #[test]
