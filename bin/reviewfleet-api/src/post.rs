@@ -10,12 +10,14 @@ use axum::{
 use fleet::{Intake, IntakeError, PULL_REQUEST_ALLOWED, Push, Refusal, USER_ALLOWED};
 use jiff::Timestamp;
 use job::JobId;
+use limits::Scope;
 use review::{Change, CommitId, RepositoryName};
 use serde_json::json;
 use store::{Enqueued, NewJob, Rejection};
 
 use crate::{
     fields::Fields,
+    limit,
     problem::{Problem, ProblemKind, shown},
     quota::{Quota, settle_unit},
     router::Shared,
@@ -34,7 +36,8 @@ pub(crate) async fn post_review(
     body: Bytes,
 ) -> Result<Response, Problem> {
     require_json(&headers)?;
-    let (job, quota) = read_job(&body, &shared.api.settings.intake, trace_parent(&headers))?;
+    let (job, user, quota) = read_job(&body, &shared.api.settings.intake, trace_parent(&headers))?;
+    limit::take(&shared.limiter, Scope::User, &user).await?;
     if let Some(quota) = &quota
         && let Some(same) = shared.quotas.take(&shared, &job, quota).await?
     {
@@ -64,8 +67,7 @@ fn accepted(id: JobId, duplicate: bool, superseded: bool) -> Response {
 }
 
 fn throttled(retry_in: Duration) -> Problem {
-    // Rounded up, so that who waits for it is not early.
-    let secs = u32::try_from(retry_in.as_millis().div_ceil(1_000)).unwrap_or(u32::MAX).max(1);
+    let secs = limit::whole_secs(retry_in);
     let detail = format!("The user has had all starts of this period. Repeat the request in {secs} s.");
     Problem::new(ProblemKind::Throttled(secs), detail)
 }
@@ -83,8 +85,12 @@ fn require_json(headers: &HeaderMap) -> Result<(), Problem> {
     Err(Problem::new(ProblemKind::UnsupportedMediaType, "The body must have the content type application/json."))
 }
 
-/// The job that is posted, and the quota that it falls under.
-fn read_job(body: &[u8], intake: &Intake, trace_parent: Option<String>) -> Result<(NewJob, Option<Quota>), Problem> {
+/// The job that is posted, its user, and the quota that it falls under.
+fn read_job(
+    body: &[u8],
+    intake: &Intake,
+    trace_parent: Option<String>,
+) -> Result<(NewJob, String, Option<Quota>), Problem> {
     let mut fields = Fields::parse(body, &FIELDS)?;
     let repository = read_repository(&fields.required("repository")?)?;
     let head = read_commit("head", &fields.required("head")?)?;
@@ -94,7 +100,8 @@ fn read_job(body: &[u8], intake: &Intake, trace_parent: Option<String>) -> Resul
     let push = read_push(&mut fields)?;
     let (tier, change) = (tier.as_deref(), Change { repository, head, base });
     let job = intake.job(change, user.clone(), tier, push, trace_parent).map_err(refused)?;
-    Ok((job, intake.quota(tier).map(|(tier, daily)| Quota { user, tier: tier.to_string(), daily })))
+    let quota = intake.quota(tier).map(|(tier, daily)| Quota { user: user.clone(), tier: tier.to_string(), daily });
+    Ok((job, user, quota))
 }
 
 /// A pull request's number alone would not say which of its heads is the newest, and a time not of what.

@@ -13,6 +13,7 @@ use store::{Enqueued, NewJob, StoreError, chain};
 use tokio::{sync::Semaphore, time::Instant};
 
 use crate::{
+    limit::whole_secs,
     problem::{Problem, ProblemKind, shown},
     router::Shared,
 };
@@ -141,7 +142,7 @@ async fn ended_jobs(shared: &Shared, user: &str) -> Result<Vec<JobId>, Problem> 
 }
 
 fn used_up(Quota { user, tier, daily }: &Quota, resets_in: Duration) -> Problem {
-    let secs = u32::try_from(resets_in.as_millis().div_ceil(1_000)).unwrap_or(u32::MAX).max(1);
+    let secs = whole_secs(resets_in);
     let detail = format!(
         "The user {:?} has had all reviews of this day (UTC), of which the tier {tier} has {daily}. The next begins in {secs} s.",
         shown(user)
