@@ -26,7 +26,8 @@ fn a_service_goes_on_by_itself_once_a_full_disk_has_room_again() {
     let (repo, commits) = Repo::with_commits(COMMITS);
     let model = FakeModel::holding_after(0);
     let dir = tempfile::tempdir().unwrap();
-    configure(dir.path(), repo.path(), "lease_secs = 60", &asking(&[&model], 30));
+    let more = format!("{}[tiers.FREE]\ndaily = \"unlimited\"\n", asking(&[&model], 30));
+    configure(dir.path(), repo.path(), "lease_secs = 60", &more);
     let service = Service::start_on_full_disk(dir.path(), FILE_KIB_MAX);
 
     let mut taken: Vec<String> = commits.iter().map(|head| service.review("acme/widgets", head, "ann")).collect();

@@ -69,7 +69,7 @@ fn holds(known: &[[u8; 32]], key: &str) -> bool {
     known.iter().fold(Choice::from(0), |found, known| found | known.ct_eq(&key)).into()
 }
 
-fn bearer(headers: &HeaderMap) -> Option<&str> {
+pub(crate) fn bearer(headers: &HeaderMap) -> Option<&str> {
     let (scheme, key) = headers.get(header::AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
     scheme.eq_ignore_ascii_case("bearer").then(|| key.trim())
 }

@@ -21,7 +21,7 @@ use crate::{
 
 /// `GET /v1/jobs/{id}`.
 pub(crate) async fn get_job(State(shared): State<Arc<Shared>>, Id(id): Id<JobId>) -> Result<Response, Problem> {
-    let Shared { api, health } = &*shared;
+    let Shared { api, health, .. } = &*shared;
     let view = health.asked(api.queue.get(id).await)?.ok_or_else(|| no_such_job(id))?;
     let review = match view.state {
         JobState::Completed { .. } => health.recalled(api.ledger.review_of_job(id).await)?,

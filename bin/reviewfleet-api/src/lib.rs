@@ -49,10 +49,13 @@
 //! | `/problems/invalid-field` | 422 | `field` has a `value` that is not allowed; `allowed` says what is |
 //! | `/problems/unknown-repository` | 422 | the repository is none of this service's |
 //! | `/problems/throttled` | 429 | the user has had all starts of this period; `Retry-After` says when to repeat the post |
+//! | `/problems/quota-used-up` | 429 | the user has had all reviews that the tier has a day (UTC); `Retry-After` says when the next begins |
+//! | `/problems/too-many-requests` | 429 | the user, key or address asks more often than it may; `Retry-After`, `RateLimit` and `RateLimit-Policy` say how often that is |
 //! | `/problems/internal` | 500 | a fault of the service |
 //! | `/problems/busy` | 503 | too many requests are in flight |
 //! | `/problems/store-unavailable` | 503 | the queue's store is away or full |
 //! | `/problems/ledger-unavailable` | 503 | the ledger is away or full |
+//! | `/problems/limits-unavailable` | 503 | the Redis of the limits is away, and nothing goes on without it |
 //! | `/problems/timeout` | 504 | the answer took too long |
 //!
 //! After a 503 or 504, which say when in `Retry-After`, a post can simply be repeated: should the first have been stored
@@ -64,10 +67,12 @@ mod fields;
 mod health;
 mod id;
 mod jobs;
+mod limit;
 mod observe;
 mod post;
 mod probes;
 mod problem;
+mod quota;
 mod reviews;
 mod router;
 mod run;

@@ -9,13 +9,17 @@ use axum::{
 };
 use fleet::{Intake, IntakeError, PULL_REQUEST_ALLOWED, Push, Refusal, USER_ALLOWED};
 use jiff::Timestamp;
+use job::JobId;
+use limits::Scope;
 use review::{Change, CommitId, RepositoryName};
 use serde_json::json;
 use store::{Enqueued, NewJob, Rejection};
 
 use crate::{
     fields::Fields,
+    limit,
     problem::{Problem, ProblemKind, shown},
+    quota::{Quota, settle_unit},
     router::Shared,
     trace_parent::trace_parent,
 };
@@ -32,8 +36,18 @@ pub(crate) async fn post_review(
     body: Bytes,
 ) -> Result<Response, Problem> {
     require_json(&headers)?;
-    let job = read_job(&body, &shared.api.settings.intake, trace_parent(&headers))?;
-    let answers = shared.health.posted(shared.api.queue.enqueue(std::slice::from_ref(&job)).await)?;
+    let (job, user, quota) = read_job(&body, &shared.api.settings.intake, trace_parent(&headers))?;
+    limit::take(&shared.limiter, Scope::User, &user).await?;
+    if let Some(quota) = &quota
+        && let Some(same) = shared.quotas.take(&shared, &job, quota).await?
+    {
+        return Ok(accepted(same, true, false));
+    }
+    let answer = shared.api.queue.enqueue(std::slice::from_ref(&job)).await;
+    if quota.is_some() {
+        settle_unit(&shared, job.id, &answer).await;
+    }
+    let answers = shared.health.posted(answer)?;
     let (id, duplicate, superseded) = match answers.into_iter().next() {
         Some(Enqueued::Inserted) => (job.id, false, false),
         Some(Enqueued::Duplicate(same)) => (same, true, false),
@@ -43,14 +57,17 @@ pub(crate) async fn post_review(
         Some(Enqueued::Rejected(rejection)) => return Err(Problem::internal(&rejection)),
         None => return Err(Problem::internal(&Unanswered)),
     };
+    Ok(accepted(id, duplicate, superseded))
+}
+
+fn accepted(id: JobId, duplicate: bool, superseded: bool) -> Response {
     let link = format!("/v1/jobs/{id}");
     let answer = json!({ "job_id": id, "duplicate": duplicate, "superseded": superseded, "links": { "job": link } });
-    Ok((StatusCode::ACCEPTED, [(header::LOCATION, link)], Json(answer)).into_response())
+    (StatusCode::ACCEPTED, [(header::LOCATION, link)], Json(answer)).into_response()
 }
 
 fn throttled(retry_in: Duration) -> Problem {
-    // Rounded up, so that who waits for it is not early.
-    let secs = u32::try_from(retry_in.as_millis().div_ceil(1_000)).unwrap_or(u32::MAX).max(1);
+    let secs = limit::whole_secs(retry_in);
     let detail = format!("The user has had all starts of this period. Repeat the request in {secs} s.");
     Problem::new(ProblemKind::Throttled(secs), detail)
 }
@@ -68,7 +85,12 @@ fn require_json(headers: &HeaderMap) -> Result<(), Problem> {
     Err(Problem::new(ProblemKind::UnsupportedMediaType, "The body must have the content type application/json."))
 }
 
-fn read_job(body: &[u8], intake: &Intake, trace_parent: Option<String>) -> Result<NewJob, Problem> {
+/// The job that is posted, its user, and the quota that it falls under.
+fn read_job(
+    body: &[u8],
+    intake: &Intake,
+    trace_parent: Option<String>,
+) -> Result<(NewJob, String, Option<Quota>), Problem> {
     let mut fields = Fields::parse(body, &FIELDS)?;
     let repository = read_repository(&fields.required("repository")?)?;
     let head = read_commit("head", &fields.required("head")?)?;
@@ -76,7 +98,10 @@ fn read_job(body: &[u8], intake: &Intake, trace_parent: Option<String>) -> Resul
     let user = fields.required("user")?;
     let tier = fields.optional("tier")?;
     let push = read_push(&mut fields)?;
-    intake.job(Change { repository, head, base }, user, tier.as_deref(), push, trace_parent).map_err(refused)
+    let (tier, change) = (tier.as_deref(), Change { repository, head, base });
+    let job = intake.job(change, user.clone(), tier, push, trace_parent).map_err(refused)?;
+    let quota = intake.quota(tier).map(|(tier, daily)| Quota { user: user.clone(), tier: tier.to_string(), daily });
+    Ok((job, user, quota))
 }
 
 /// A pull request's number alone would not say which of its heads is the newest, and a time not of what.

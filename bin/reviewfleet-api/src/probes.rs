@@ -14,7 +14,7 @@ pub(crate) async fn health() -> &'static str {
 
 /// `GET /readyz`: a post would be stored and a review found.
 pub(crate) async fn ready(State(shared): State<Arc<Shared>>) -> Result<&'static str, Problem> {
-    let Shared { api, health } = &*shared;
+    let Shared { api, health, .. } = &*shared;
     // No review has the nil id: the question costs one look into an index.
     let recall = timeout(READY_TIMEOUT, api.ledger.review(ReviewId(Uuid::nil())));
     let (store, ledger) = tokio::join!(health.can_store(api.queue.as_ref()), recall);

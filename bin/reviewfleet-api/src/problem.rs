@@ -12,6 +12,8 @@ const SHOWN_MAX_CHARS: usize = 100;
 /// Wait asked of a caller when the service is away or full: long enough for a store's restart to make progress, short
 /// enough for a webhook relay to stay within its own deadline.
 const RETRY_AFTER_SECS: u32 = 2;
+const RATE_LIMIT_POLICY: header::HeaderName = header::HeaderName::from_static("ratelimit-policy");
+const RATE_LIMIT: header::HeaderName = header::HeaderName::from_static("ratelimit");
 
 /// An error as the caller reads it: a problem document of RFC 9457.
 #[derive(Debug)]
@@ -53,10 +55,20 @@ pub(crate) enum ProblemKind {
     ForeignHost,
     /// With the seconds after which a repetition may be taken.
     Throttled(u32),
+    /// With the seconds after which the next day begins.
+    QuotaUsedUp(u32),
+    /// With the rate that was exceeded, and the seconds after which a repetition is taken.
+    TooManyRequests {
+        scope: &'static str,
+        secs: u32,
+        requests: u32,
+        period_secs: u32,
+    },
     Internal,
     Busy,
     StoreUnavailable,
     LedgerUnavailable,
+    LimitsUnavailable,
     Timeout,
 }
 
@@ -105,6 +117,12 @@ impl ProblemKind {
             Self::Throttled(_) => {
                 (StatusCode::TOO_MANY_REQUESTS, "/problems/throttled", "The user has had all starts of this period")
             }
+            Self::QuotaUsedUp(_) => {
+                (StatusCode::TOO_MANY_REQUESTS, "/problems/quota-used-up", "The user has had all reviews of this day")
+            }
+            Self::TooManyRequests { .. } => {
+                (StatusCode::TOO_MANY_REQUESTS, "/problems/too-many-requests", "The caller asks too often")
+            }
             Self::Internal => {
                 (StatusCode::INTERNAL_SERVER_ERROR, "/problems/internal", "The service has made a mistake")
             }
@@ -115,22 +133,36 @@ impl ProblemKind {
             Self::LedgerUnavailable => {
                 (StatusCode::SERVICE_UNAVAILABLE, "/problems/ledger-unavailable", "The ledger does not answer")
             }
+            Self::LimitsUnavailable => (
+                StatusCode::SERVICE_UNAVAILABLE,
+                "/problems/limits-unavailable",
+                "The limits of the service cannot be looked at",
+            ),
             Self::Timeout => (StatusCode::GATEWAY_TIMEOUT, "/problems/timeout", "The answer took too long"),
         }
     }
 
-    /// The header that says what to do about it, if there is one.
-    fn advice(self) -> Option<(header::HeaderName, HeaderValue)> {
+    /// The headers that say what to do about it. Those of a rate are the draft's of the IETF,
+    /// <https://datatracker.ietf.org/doc/html/draft-ietf-httpapi-ratelimit-headers-10>.
+    fn advice(self) -> Vec<(header::HeaderName, HeaderValue)> {
+        let retry_after = |secs: u32| (header::RETRY_AFTER, HeaderValue::from(secs));
         match self {
-            Self::MissingKey => Some((header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"))),
+            Self::MissingKey => vec![(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"))],
             Self::WrongKey => {
-                Some((header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer error=\"invalid_token\"")))
+                vec![(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer error=\"invalid_token\""))]
             }
-            Self::Throttled(secs) => Some((header::RETRY_AFTER, HeaderValue::from(secs))),
-            Self::Busy | Self::StoreUnavailable | Self::LedgerUnavailable | Self::Timeout => {
-                Some((header::RETRY_AFTER, HeaderValue::from(RETRY_AFTER_SECS)))
+            Self::Throttled(secs) | Self::QuotaUsedUp(secs) => vec![retry_after(secs)],
+            Self::TooManyRequests { scope, secs, requests, period_secs } => {
+                let policy = format!("\"{scope}\";q={requests};w={period_secs}");
+                let left = format!("\"{scope}\";r=0;t={secs}");
+                let named = [(RATE_LIMIT_POLICY, policy), (RATE_LIMIT, left)].into_iter();
+                let named = named.filter_map(|(name, value)| Some((name, value.parse().ok()?)));
+                named.chain([retry_after(secs)]).collect()
             }
-            _ => None,
+            Self::Busy | Self::StoreUnavailable | Self::LedgerUnavailable | Self::LimitsUnavailable | Self::Timeout => {
+                vec![retry_after(RETRY_AFTER_SECS)]
+            }
+            _ => Vec::new(),
         }
     }
 }

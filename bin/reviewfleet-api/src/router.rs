@@ -7,6 +7,7 @@ use axum::{
     routing::{get, post},
 };
 use ledger::Ledger;
+use limits::Limiter;
 use metrics_exporter_prometheus::PrometheusHandle;
 use store::QueueBackend;
 use tower_http::catch_panic::CatchPanicLayer;
@@ -17,10 +18,12 @@ use crate::{
     bounds::{Bounds, answer_panic, keep_bounds},
     health::Health,
     jobs::{cancel_job, get_job},
+    limit::{limit_address, limit_key},
     observe::{describe_metrics, observe},
     post::post_review,
     probes::{health, metrics, ready},
     problem::{Problem, ProblemKind},
+    quota::Quotas,
     reviews::get_review,
     unread::see_to_unread_body,
 };
@@ -41,17 +44,20 @@ pub struct Api {
 pub(crate) struct Shared {
     pub(crate) api: Api,
     pub(crate) health: Health,
+    pub(crate) quotas: Quotas,
+    pub(crate) limiter: Arc<Limiter>,
 }
 
-/// All routes, each within its bounds.
+/// All routes, each within its bounds. Must be called within a Tokio runtime.
 ///
 /// ```text
-/// every request ─▶ an unread body seen to ─▶ observed ─▶ panics caught ─▶ /v1: access ─▶ in-flight limit, body, deadline ─▶ handler
+/// every request ─▶ an unread body seen to ─▶ observed ─▶ panics caught ─▶ /v1: address's rate ─▶ access ─▶ key's rate ─▶ in-flight limit, body, deadline ─▶ handler
 /// ```
 pub fn router(api: Api) -> Router {
     describe_metrics();
     let gate = Arc::new(Gate::new(&api.settings.access));
     let bounds = Arc::new(Bounds::new(&api.settings));
+    let limiter = Arc::new(Limiter::new(api.settings.limits.clone()));
     let guarded = Router::new()
         .route("/v1/reviews", post(post_review))
         .route("/v1/reviews/{id}", get(get_review))
@@ -59,7 +65,9 @@ pub fn router(api: Api) -> Router {
         // The bounds read the body under their own limit.
         .route_layer(DefaultBodyLimit::disable())
         .route_layer(from_fn_with_state(bounds, keep_bounds))
-        .route_layer(from_fn_with_state(gate, require_access));
+        .route_layer(from_fn_with_state(limiter.clone(), limit_key))
+        .route_layer(from_fn_with_state(gate, require_access))
+        .route_layer(from_fn_with_state(limiter.clone(), limit_address));
     let open =
         Router::new().route("/healthz", get(health)).route("/readyz", get(ready)).route("/metrics", get(metrics));
     guarded
@@ -69,7 +77,7 @@ pub fn router(api: Api) -> Router {
         .layer(CatchPanicLayer::custom(answer_panic))
         .layer(from_fn(observe))
         .layer(from_fn(see_to_unread_body))
-        .with_state(Arc::new(Shared { api, health: Health::new() }))
+        .with_state(Arc::new(Shared { api, health: Health::new(), quotas: Quotas::new(), limiter }))
 }
 
 async fn no_such_route() -> Problem {

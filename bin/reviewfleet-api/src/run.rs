@@ -26,6 +26,8 @@ pub async fn run_on(
     config: &ApiConfig,
     stop: CancellationToken,
 ) -> anyhow::Result<()> {
+    // For a Redis that is spoken to by TLS.
+    fleet::install_tls();
     let depth = fleet::watch_depth(api.queue.clone(), DEPTH_INTERVAL, stop.clone());
     serve_within(listener, router(api), connection_limits(config), stop).await?;
     depth.await.context("the watch over the queues' depth has failed")

@@ -2,6 +2,7 @@ use std::time::Duration;
 
 use anyhow::Result;
 use fleet::{ApiAccess, Config, Intake};
+use limits::Limits;
 
 /// What the API is told by the configuration.
 #[derive(Debug, Clone)]
@@ -16,6 +17,8 @@ pub struct ApiSettings {
     pub in_flight_max: usize,
     /// Makes jobs of what is posted.
     pub intake: Intake,
+    /// How often a caller may ask.
+    pub limits: Limits,
 }
 
 impl ApiSettings {
@@ -27,6 +30,7 @@ impl ApiSettings {
             request_timeout: config.api.request_timeout,
             in_flight_max: config.api.in_flight_max,
             intake: Intake::of(config)?,
+            limits: config.limits.limits(),
         })
     }
 }

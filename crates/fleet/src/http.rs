@@ -6,7 +6,7 @@ use hyper::{
     Request, Response,
     body::{Body, Incoming},
     server::conn::http1,
-    service::Service,
+    service::{Service, service_fn},
 };
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::{
@@ -60,6 +60,10 @@ pub async fn listen(address: SocketAddr, key: &'static str) -> Result<TcpListene
     TcpListener::bind(address).await.map_err(|source| ListenError { address, key, source })
 }
 
+/// Where a request comes from, among its extensions: the other end of its connection, which may be a proxy's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PeerAddress(pub SocketAddr);
+
 /// Serves a service until `stop`. Then no connection is accepted any more, requests in hand are answered within
 /// [`ConnectionLimits::drain`], and the function returns. Fails at once where the listener has no address.
 pub async fn serve_http<S, B>(
@@ -83,8 +87,12 @@ where
     // The permit comes before the connection, so that what cannot be served waits in the listener's backlog.
     while let Some(Ok(permit)) = stop.run_until_cancelled(permits.clone().acquire_owned()).await {
         match stop.run_until_cancelled(listener.accept()).await {
-            Some(Ok((stream, _))) => {
+            Some(Ok((stream, peer))) => {
                 let (service, stop) = (service.clone(), stop.clone());
+                let service = service_fn(move |mut request: Request<Incoming>| {
+                    request.extensions_mut().insert(PeerAddress(peer));
+                    service.call(request)
+                });
                 connections.spawn(async move {
                     connection(stream, service, limits, stop).await;
                     drop(permit);

@@ -150,6 +150,12 @@ impl Intake {
         })
     }
 
+    /// Reviews that a user of a tier, or of the default one, has a day, with the tier's name; `None` where there is no quota.
+    pub fn quota(&self, tier: Option<&str>) -> Option<(&TierName, u32)> {
+        let (tier, settings) = self.tier(tier).ok()?;
+        settings.daily.map(|daily| (tier, daily))
+    }
+
     fn tier(&self, name: Option<&str>) -> Result<(&TierName, &TierConfig), Refusal> {
         let name = name.unwrap_or(self.default_tier.as_str());
         self.tiers.iter().find(|(tier, _)| tier.as_str() == name).ok_or_else(|| Refusal::Tier {

@@ -18,15 +18,15 @@ pub mod telemetry;
 
 pub use config::{
     ApiAccess, ApiConfig, ComplexityConfig, Config, ConfigError, CronConfig, ForgeConfig, ForgeKind, GroupConfig,
-    LogFormat, LongPromptConfig, Mistake, ModelConfig, ModelName, NameError, OnModelFailure, OutputLimitField,
-    Provider, QueueConfig, REVIEW_QUEUE, ResponseFormat, RetryConfig, ReviewConfig, RoutingConfig, Secrets,
-    StoreConfig, TelemetryConfig, ThinkingLevel, ThrottleConfig, TierConfig, TierName, USER_CLASS, UrlFrom,
-    VariableName, WorkerConfig,
+    LimitsConfig, LogFormat, LongPromptConfig, Mistake, ModelConfig, ModelName, NameError, OnModelFailure,
+    OutputLimitField, Provider, QueueConfig, REVIEW_QUEUE, RateConfig, ResponseFormat, RetryConfig, ReviewConfig,
+    RoutingConfig, Secrets, StoreConfig, TelemetryConfig, ThinkingLevel, ThrottleConfig, TierConfig, TierName,
+    USER_CLASS, UrlFrom, VariableName, WhenRedisIsAway, WorkerConfig,
 };
 pub use depth::watch_depth;
 pub use environment::Environment;
 pub use fleet::{Fleet, OpenError, Place};
-pub use http::{ConnectionLimits, ListenError, listen, serve_http};
+pub use http::{ConnectionLimits, ListenError, PeerAddress, listen, serve_http};
 pub use intake::{Intake, IntakeError, PULL_REQUEST_ALLOWED, Push, Refusal, USER_ALLOWED};
 pub use process::{host_name, install_tls};
 pub use program::{Colour, ProcessOptions, run_program};

@@ -11,8 +11,8 @@ use sqlx::{
 use uuid::Uuid;
 
 use crate::{
-    LIST_MAX, Ledger, LedgerError, NewReview, Recorded, ReviewFilter, ReviewId, ReviewRecord, ReviewStatus,
-    ReviewedPlace, USAGE_MAX, UsageFilter, UsageSum,
+    HeldUnit, LIST_MAX, Ledger, LedgerError, NewReview, NewUnit, Recorded, ReviewFilter, ReviewId, ReviewRecord,
+    ReviewStatus, ReviewedPlace, Taken, UNITS_MAX, UNITS_OF_SUBJECT_MAX, USAGE_MAX, UsageFilter, UsageSum,
     row::{self, count},
 };
 
@@ -27,6 +27,11 @@ const SCHEMA: Schema = Schema {
             version: 103,
             name: "pull request and status",
             sql: include_str!("../../../migrations/postgres/0103_ledger_pull_request.sql"),
+        },
+        Step {
+            version: 111,
+            name: "quota units",
+            sql: include_str!("../../../migrations/postgres/0111_ledger_quota_unit.sql"),
         },
     ],
     indexes: &[
@@ -141,6 +146,35 @@ impl Ledger for PostgresLedger {
             .bind(filter.until.as_millisecond())
             .bind(count(filter.limit.min(USAGE_MAX) as u64));
         self.rows("sum up usage", sums).await?.iter().map(row::sum).collect()
+    }
+
+    async fn take_unit(&self, unit: &NewUnit, daily: u32) -> Result<Taken, LedgerError> {
+        let take = sqlx::query(include_str!("../sql/postgres/take_unit.sql"))
+            .bind(*unit.job.as_uuid())
+            .bind(row::text(&unit.user))
+            .bind(row::text(&unit.subject))
+            .bind(i64::from(daily));
+        let rows = self.rows("take a unit of a quota", take).await?;
+        let answer = rows.first().ok_or_else(|| LedgerError::Corrupt("take_unit answers nothing".to_owned()))?;
+        if row::get(answer, "taken")? { Ok(Taken::Yes) } else { Ok(Taken::No { resets_in: row::resets_in(answer)? }) }
+    }
+
+    async fn held_units(&self, user: &str) -> Result<Vec<HeldUnit>, LedgerError> {
+        let held = sqlx::query(include_str!("../sql/postgres/held_units.sql"));
+        let held = held.bind(row::text(user)).bind(count(UNITS_MAX as u64));
+        self.rows("list a quota's units", held).await?.iter().map(row::held_unit).collect()
+    }
+
+    async fn units_of_subject(&self, subject: &str) -> Result<Vec<HeldUnit>, LedgerError> {
+        let units = sqlx::query(include_str!("../sql/postgres/units_of_subject.sql"));
+        let units = units.bind(row::text(subject)).bind(count(UNITS_OF_SUBJECT_MAX as u64));
+        self.rows("list a subject's units", units).await?.iter().map(row::held_unit).collect()
+    }
+
+    async fn give_back(&self, jobs: &[JobId]) -> Result<(), LedgerError> {
+        let jobs: Vec<Uuid> = jobs.iter().take(UNITS_MAX).map(|job| *job.as_uuid()).collect();
+        let give_back = sqlx::query(include_str!("../sql/postgres/give_back.sql")).bind(jobs);
+        self.rows("give units of a quota back", give_back).await.map(drop)
     }
 }
 

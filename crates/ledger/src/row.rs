@@ -1,13 +1,13 @@
 //! Reviews to the values of a statement and back, the same for each database.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, time::Duration};
 
 use jiff::{Timestamp, civil::Date, tz::Offset};
 use job::JobId;
 use sqlx::{ColumnIndex, Database, Decode, Encode, Row, Type, query::Query};
 use uuid::Uuid;
 
-use crate::{LedgerError, NewReview, ReviewId, ReviewRecord, Usage, UsageSum};
+use crate::{HeldUnit, LedgerError, NewReview, ReviewId, ReviewRecord, Usage, UsageSum};
 
 const DAY_MS: i64 = 24 * 60 * 60 * 1000;
 
@@ -17,7 +17,7 @@ pub fn count(number: u64) -> i64 {
 }
 
 /// A text that every database holds: Postgres takes no NUL, and Markdown replaces it in the same way.
-fn text(text: &str) -> Cow<'_, str> {
+pub fn text(text: &str) -> Cow<'_, str> {
     if text.contains('\0') { text.replace('\0', "\u{fffd}").into() } else { text.into() }
 }
 
@@ -108,6 +108,29 @@ where
     })
 }
 
+/// The unit in a row.
+pub fn held_unit<'r, R>(row: &'r R) -> Result<HeldUnit, LedgerError>
+where
+    R: Row,
+    &'static str: ColumnIndex<R>,
+    i64: Decode<'r, R::Database> + Type<R::Database>,
+    Uuid: Decode<'r, R::Database> + Type<R::Database>,
+{
+    // A clock that was set back makes a unit that is not there yet: it was taken just now.
+    let age_ms = get::<i64, _>(row, "age_ms")?.max(0).unsigned_abs();
+    Ok(HeldUnit { job: JobId::from(get::<Uuid, _>(row, "job")?), age: Duration::from_millis(age_ms) })
+}
+
+/// How long the day still is.
+pub fn resets_in<'r, R>(row: &'r R) -> Result<Duration, LedgerError>
+where
+    R: Row,
+    &'static str: ColumnIndex<R>,
+    i64: Decode<'r, R::Database> + Type<R::Database>,
+{
+    number(row, "resets_in_ms").map(Duration::from_millis)
+}
+
 fn day(number: i64) -> Result<Date, LedgerError> {
     let start = number.saturating_mul(DAY_MS);
     let start = Timestamp::from_millisecond(start).map_err(|e| corrupt("created_at_ms", e))?;
@@ -128,7 +151,7 @@ where
     })
 }
 
-fn get<'r, T, R>(row: &'r R, column: &'static str) -> Result<T, LedgerError>
+pub fn get<'r, T, R>(row: &'r R, column: &'static str) -> Result<T, LedgerError>
 where
     R: Row,
     &'static str: ColumnIndex<R>,
@@ -147,5 +170,5 @@ where
 }
 
 fn corrupt(column: &str, why: impl std::fmt::Display) -> LedgerError {
-    LedgerError::Corrupt(format!("column {column} of a review: {why}"))
+    LedgerError::Corrupt(format!("column {column}: {why}"))
 }

@@ -19,6 +19,7 @@ fn steps() -> Vec<Migration> {
         step(100, "ledger", include_str!("../../../migrations/sqlite/0100_ledger.sql")),
         step(101, "ledger_creation", include_str!("../../../migrations/sqlite/0101_ledger_creation.sql")),
         step(103, "ledger_pull_request", include_str!("../../../migrations/sqlite/0103_ledger_pull_request.sql")),
+        step(104, "ledger_quota_unit", include_str!("../../../migrations/sqlite/0104_ledger_quota_unit.sql")),
     ]
 }
 

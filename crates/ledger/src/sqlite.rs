@@ -16,8 +16,8 @@ use sqlx::{
 use uuid::Uuid;
 
 use crate::{
-    LIST_MAX, Ledger, LedgerError, NewReview, Recorded, ReviewFilter, ReviewId, ReviewRecord, ReviewStatus,
-    ReviewedPlace, USAGE_MAX, UsageFilter, UsageSum,
+    HeldUnit, LIST_MAX, Ledger, LedgerError, NewReview, NewUnit, Recorded, ReviewFilter, ReviewId, ReviewRecord,
+    ReviewStatus, ReviewedPlace, Taken, UNITS_MAX, UNITS_OF_SUBJECT_MAX, USAGE_MAX, UsageFilter, UsageSum,
     error::is_busy,
     row::{self, count},
     schema,
@@ -155,6 +155,44 @@ impl Ledger for SqliteLedger {
             .await
             .map_err(|e| LedgerError::calling("sum up usage", e))?;
         rows.iter().map(row::sum).collect()
+    }
+
+    async fn take_unit(&self, unit: &NewUnit, daily: u32) -> Result<Taken, LedgerError> {
+        let fault = |e| LedgerError::calling("take a unit of a quota", e);
+        let taken = sqlx::query(include_str!("../sql/sqlite/take_unit.sql"))
+            .bind(*unit.job.as_uuid())
+            .bind(row::text(&unit.user))
+            .bind(row::text(&unit.subject))
+            .bind(i64::from(daily))
+            .fetch_optional(&self.writer)
+            .await
+            .map_err(fault)?;
+        if taken.is_some() {
+            return Ok(Taken::Yes);
+        }
+        let left = sqlx::query(include_str!("../sql/sqlite/day_left.sql")).fetch_one(&self.readers).await;
+        Ok(Taken::No { resets_in: row::resets_in(&left.map_err(fault)?)? })
+    }
+
+    async fn held_units(&self, user: &str) -> Result<Vec<HeldUnit>, LedgerError> {
+        let held = sqlx::query(include_str!("../sql/sqlite/held_units.sql"));
+        let held = held.bind(row::text(user)).bind(count(UNITS_MAX as u64)).fetch_all(&self.readers).await;
+        held.map_err(|e| LedgerError::calling("list a quota's units", e))?.iter().map(row::held_unit).collect()
+    }
+
+    async fn units_of_subject(&self, subject: &str) -> Result<Vec<HeldUnit>, LedgerError> {
+        let units = sqlx::query(include_str!("../sql/sqlite/units_of_subject.sql"));
+        let units = units.bind(row::text(subject)).bind(count(UNITS_OF_SUBJECT_MAX as u64)).fetch_all(&self.readers);
+        let units = units.await.map_err(|e| LedgerError::calling("list a subject's units", e))?;
+        units.iter().map(row::held_unit).collect()
+    }
+
+    async fn give_back(&self, jobs: &[JobId]) -> Result<(), LedgerError> {
+        // SQLite takes no list as a value, but reads one of JSON.
+        let jobs: Vec<_> = jobs.iter().take(UNITS_MAX).map(|job| format!("\"{}\"", job.as_uuid().simple())).collect();
+        let give_back = sqlx::query(include_str!("../sql/sqlite/give_back.sql")).bind(format!("[{}]", jobs.join(",")));
+        let given = give_back.execute(&self.writer).await;
+        given.map(drop).map_err(|e| LedgerError::calling("give units of a quota back", e))
     }
 }
 

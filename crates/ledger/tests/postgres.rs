@@ -28,6 +28,9 @@ async fn open(url: &str) -> Result<PostgresLedger, LedgerError> {
 
 async fn age(database: &Database, millis: i64) {
     database.execute(&format!("update ledger.review set created_at_ms = created_at_ms - {millis}")).await;
+    let day = format!("(taken_at_ms - {millis}) / 86400000");
+    let older = format!("update ledger.quota_unit set taken_at_ms = taken_at_ms - {millis}, day = {day}");
+    database.execute(&older).await;
 }
 
 #[async_trait]
@@ -98,7 +101,10 @@ async fn every_query_has_its_index() {
                     '', 'fast', 1, 1, 1, 1, 1, 1, '{}', '', i::bigint * 60000, i % 5000,
                     case when i % 100 = 0 then 'without_model' else 'complete' end
              from generate_series(1, 100000) i;
-             analyze ledger.review",
+             insert into ledger.quota_unit
+             select gen_random_uuid(), 'user-' || i % 1000, 20000 + i / 1000, 'subject-' || i, i::bigint * 86400
+             from generate_series(1, 100000) i;
+             analyze ledger.review, ledger.quota_unit",
         )
         .await;
     let id = "'018f0000-0000-7000-8000-000000000000'";
@@ -140,6 +146,8 @@ async fn every_query_has_its_index() {
             vec!["'acme-7/7'", "'without_model'", id, "20"],
             "review_of_status_in_repository",
         ),
+        (include_str!("../sql/postgres/held_units.sql"), vec!["'user-7'", "100"], "quota_unit_of_day"),
+        (include_str!("../sql/postgres/units_of_subject.sql"), vec!["'subject-7'", "32"], "quota_unit_of_subject"),
         (include_str!("../sql/postgres/usage.sql"), vec!["6000000", "12000000", "100"], "review_by_creation"),
         (
             include_str!("../sql/postgres/usage_of_user.sql"),
@@ -177,7 +185,7 @@ async fn a_newer_schema_is_refused_with_what_to_do() {
     assert!(matches!(error, LedgerError::Schema(_)), "{error:?}");
     let error = error.to_string();
     assert!(error.starts_with("the schema \"ledger\" in postgres://"), "{error}");
-    assert!(error.contains("it has step 999, and this program knows the steps up to 103. Start the newer"), "{error}");
+    assert!(error.contains("it has step 999, and this program knows the steps up to 111. Start the newer"), "{error}");
 }
 
 #[tokio::test]

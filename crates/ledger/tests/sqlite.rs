@@ -27,6 +27,8 @@ impl suite::Bed for File {
         let mut connection = SqliteConnection::connect_with(&file).await.unwrap();
         let older = sqlx::query("update review set created_at_ms = created_at_ms - ?").bind(millis);
         older.execute(&mut connection).await.unwrap();
+        let older = "update quota_unit set taken_at_ms = taken_at_ms - ?1, day = (taken_at_ms - ?1) / 86400000";
+        sqlx::query(older).bind(millis).execute(&mut connection).await.unwrap();
     }
 }
 

@@ -256,3 +256,17 @@ async fn a_connection_is_closed_at_the_end_of_its_lifetime() {
     assert!(read_to_end(&mut stream).await.contains("ok\n"));
     server.stopped().await;
 }
+
+#[tokio::test]
+async fn an_address_is_known_by_its_connections() {
+    let limits =
+        limits::Limits { address: Some(limits::Rate::new(1, Duration::from_hours(1), 1)), ..limits::Limits::default() };
+    let server = Server::over(Service::start_with(|settings| settings.limits = limits), |_| {}).await;
+    for status in ["202", "429"] {
+        let mut stream = server.send(&whole_post("ann")).await;
+        let mut first = [0; 12];
+        timeout(DEADLINE, stream.read_exact(&mut first)).await.unwrap().unwrap();
+        assert_eq!(std::str::from_utf8(&first).unwrap(), format!("HTTP/1.1 {status}"));
+    }
+    server.stopped().await;
+}

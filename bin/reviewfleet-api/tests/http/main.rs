@@ -5,5 +5,7 @@
 mod bad_requests;
 mod connections;
 mod jobs;
+mod limits;
+mod quotas;
 mod service;
 mod support;

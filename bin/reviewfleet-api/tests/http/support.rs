@@ -18,7 +18,8 @@ use fleet::{Config, Environment, ReviewJob};
 use jiff::Timestamp;
 use job::{AttemptError, CancelReason, Job, JobId, JobState, QueueName};
 use ledger::{
-    Ledger, LedgerError, NewReview, Recorded, ReviewFilter, ReviewId, ReviewRecord, Usage, UsageFilter, UsageSum,
+    HeldUnit, Ledger, LedgerError, NewReview, NewUnit, Recorded, ReviewFilter, ReviewId, ReviewRecord, Taken, Usage,
+    UsageFilter, UsageSum,
 };
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use reviewfleet_api::{Api, ApiSettings, router};
@@ -65,10 +66,7 @@ impl Service {
     }
 
     pub async fn send(&self, request: Request<Body>) -> Answer {
-        let response = self.router.clone().oneshot(request).await.unwrap();
-        let (head, body) = response.into_parts();
-        let body = String::from_utf8(to_bytes(body, usize::MAX).await.unwrap().to_vec()).unwrap();
-        Answer { status: head.status, headers: head.headers, body }
+        send(&self.router, request).await
     }
 
     /// Posts a review that is stored, and answers its job.
@@ -80,8 +78,13 @@ impl Service {
 }
 
 pub fn config() -> Config {
+    config_in(Path::new(""), "")
+}
+
+/// The configuration with more of it, whose data lies in a folder.
+pub fn config_in(folder: &Path, more: &str) -> Config {
     let environment = Environment::from_iter([("REVIEWFLEET_API_KEY", format!("{KEY},{OTHER_KEY}"))]);
-    Config::parse(CONFIG, Path::new("workers.toml"), &environment).unwrap()
+    Config::parse(&format!("{CONFIG}{more}"), &folder.join("workers.toml"), &environment).unwrap()
 }
 
 pub fn api(queue: &Arc<FakeQueue>, ledger: &Arc<FakeLedger>, settings: ApiSettings) -> Api {
@@ -89,9 +92,17 @@ pub fn api(queue: &Arc<FakeQueue>, ledger: &Arc<FakeLedger>, settings: ApiSettin
 }
 
 /// The recorder is the process's, and so is shared by the tests that run in it.
-fn metrics_handle() -> PrometheusHandle {
+pub fn metrics_handle() -> PrometheusHandle {
     static HANDLE: OnceLock<PrometheusHandle> = OnceLock::new();
     HANDLE.get_or_init(|| PrometheusBuilder::new().install_recorder().unwrap()).clone()
+}
+
+/// Sends a request to an API.
+pub async fn send(router: &Router, request: Request<Body>) -> Answer {
+    let response = router.clone().oneshot(request).await.unwrap();
+    let (head, body) = response.into_parts();
+    let body = String::from_utf8(to_bytes(body, usize::MAX).await.unwrap().to_vec()).unwrap();
+    Answer { status: head.status, headers: head.headers, body }
 }
 
 pub struct Answer {
@@ -427,6 +438,8 @@ impl Wakeups for FakeQueue {
 #[derive(Default)]
 pub struct FakeLedger {
     pub mood: Mutex<Mood>,
+    /// The units of every user's day.
+    pub held: Mutex<Vec<HeldUnit>>,
     reviews: Mutex<Vec<ReviewRecord>>,
 }
 
@@ -484,5 +497,24 @@ impl Ledger for FakeLedger {
 
     async fn usage(&self, _: &UsageFilter) -> Result<Vec<UsageSum>, LedgerError> {
         Err(LedgerError::Corrupt("the API does not call this".to_owned()))
+    }
+
+    async fn take_unit(&self, _: &NewUnit, daily: u32) -> Result<Taken, LedgerError> {
+        self.find(|_| true)?;
+        let is_full = self.held.lock().unwrap().len() >= daily as usize;
+        Ok(if is_full { Taken::No { resets_in: Duration::from_millis(1_001) } } else { Taken::Yes })
+    }
+
+    async fn held_units(&self, _: &str) -> Result<Vec<HeldUnit>, LedgerError> {
+        Ok(self.held.lock().unwrap().clone())
+    }
+
+    async fn units_of_subject(&self, _: &str) -> Result<Vec<HeldUnit>, LedgerError> {
+        Ok(Vec::new())
+    }
+
+    async fn give_back(&self, jobs: &[JobId]) -> Result<(), LedgerError> {
+        self.held.lock().unwrap().retain(|unit| !jobs.contains(&unit.job));
+        Ok(())
     }
 }

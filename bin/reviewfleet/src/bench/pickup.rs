@@ -68,6 +68,8 @@ pub async fn run(target: &Target) -> Result<Vec<Figure>> {
     let mut config = Config::default();
     config.forge.repositories = [(REPOSITORY.parse()?, dir.path().to_owned())].into();
     config.secrets.api_keys = vec![key.clone()];
+    // One user posts all, and more than a day's.
+    config.tiers.values_mut().for_each(|tier| tier.daily = None);
     let settings = ApiSettings::of(&config)?;
     let fleet = place.open_with(config).await?;
     let starts = Arc::new(Starts::default());

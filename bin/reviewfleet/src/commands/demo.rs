@@ -122,6 +122,8 @@ fn configure(
     config.worker.drain_grace = Duration::ZERO;
     let queue = config.queues.entry(QueueName::new(REVIEW_QUEUE)?).or_default();
     queue.limits.insert(LimitClass::new(USER_CLASS)?, USER_LIMIT);
+    // As many commits are reviewed as were asked for.
+    config.tiers.values_mut().for_each(|tier| tier.daily = None);
     Ok(())
 }
 

@@ -2,6 +2,7 @@ mod availability;
 mod check;
 mod contract;
 mod error;
+mod limits;
 mod model;
 mod name;
 mod repositories;
@@ -28,6 +29,7 @@ use crate::Environment;
 
 pub use contract::{CronConfig, GroupConfig, ThrottleConfig};
 pub use error::{ConfigError, Mistake};
+pub use limits::{LimitsConfig, RateConfig, WhenRedisIsAway};
 pub use model::{
     LongPromptConfig, ModelConfig, OutputLimitField, Provider, ResponseFormat, RoutingConfig, ThinkingLevel,
 };
@@ -57,6 +59,8 @@ const FILE_MAX_BYTES: u64 = 1024 * 1024;
 pub struct Config {
     /// `[api]`
     pub api: ApiConfig,
+    /// `[limits]`
+    pub limits: LimitsConfig,
     /// `[store]`
     pub store: StoreConfig,
     /// `[queues.NAME]`; the queue `review` is always there.
@@ -124,6 +128,7 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             api: ApiConfig::default(),
+            limits: LimitsConfig::default(),
             store: StoreConfig::default(),
             queues: service::default_queues(),
             groups: BTreeMap::new(),

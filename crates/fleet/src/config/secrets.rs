@@ -51,6 +51,7 @@ impl Config {
                 self.secrets.api_keys.push(key.into());
             }
         }
+        self.limits.take_environment(environment)?;
         self.store.take_environment(environment)?;
         self.take_openai(source, environment)?;
         for (name, model) in &self.models {

@@ -12,7 +12,7 @@ use serde::{Deserialize, Deserializer, de::Error};
 use super::{
     contract::ThrottleConfig,
     name::TierName,
-    value::{kib, millis, optional, secs, whole},
+    value::{Limit as OrUnlimited, kib, millis, optional, secs, whole},
 };
 
 /// The queue that there always is.
@@ -115,6 +115,8 @@ pub struct TierConfig {
     pub weight: Weight,
     /// How long one attempt of a job may take.
     pub timeout: Duration,
+    /// Reviews that a user has a day (UTC); `None`: as many as are posted.
+    pub daily: Option<u32>,
 }
 
 /// `[forge]`: where pull requests come from.
@@ -224,7 +226,7 @@ impl Default for RetryConfig {
 
 impl Default for TierConfig {
     fn default() -> Self {
-        Self { priority: Priority(50), weight: Weight::ONE, timeout: Duration::from_mins(2) }
+        Self { priority: Priority(50), weight: Weight::ONE, timeout: Duration::from_mins(2), daily: None }
     }
 }
 
@@ -269,19 +271,20 @@ pub fn default_queues() -> BTreeMap<QueueName, QueueConfig> {
 
 /// The tiers of every configuration.
 pub fn default_tiers() -> BTreeMap<TierName, TierConfig> {
-    let tier = |name, weight, priority, timeout_mins| {
+    let tier = |name, weight, priority, timeout_mins, daily| {
         let tier = TierConfig {
             priority: Priority(priority),
             weight: Weight::new(weight).unwrap_or(Weight::ONE),
             timeout: Duration::from_mins(timeout_mins),
+            daily,
         };
         (TierName::literal(name), tier)
     };
     BTreeMap::from([
-        tier("FREE", 1, 50, 2),
-        tier("PRO", 2, 50, 2),
-        tier("TEAM", 4, 50, 2),
-        tier("ENTERPRISE", 8, 100, 5),
+        tier("FREE", 1, 50, 2, Some(10)),
+        tier("PRO", 2, 50, 2, Some(100)),
+        tier("TEAM", 4, 50, 2, Some(500)),
+        tier("ENTERPRISE", 8, 100, 5, None),
     ])
 }
 
@@ -327,6 +330,8 @@ struct TierChanges {
     weight: Option<u16>,
     #[serde(deserialize_with = "optional::<1, 3_600, _, _>")]
     timeout_secs: Option<u64>,
+    // The greatest quota is as many units as the ledger lists at once (`ledger::UNITS_MAX`).
+    daily: Option<OrUnlimited<1, 10_000>>,
 }
 
 pub fn tiers<'de, D: Deserializer<'de>>(deserializer: D) -> Result<BTreeMap<TierName, TierConfig>, D::Error> {
@@ -336,6 +341,7 @@ pub fn tiers<'de, D: Deserializer<'de>>(deserializer: D) -> Result<BTreeMap<Tier
         tier.priority = changes.priority.map_or(tier.priority, Priority);
         tier.weight = changes.weight.and_then(|w| Weight::new(w).ok()).unwrap_or(tier.weight);
         tier.timeout = changes.timeout_secs.map_or(tier.timeout, Duration::from_secs);
+        tier.daily = changes.daily.map_or(tier.daily, |daily| daily.0);
     }
     Ok(tiers)
 }

@@ -12,7 +12,7 @@ use super::error::{ConfigError, Mistake};
 const VALUE_SHOWN_MAX: usize = 60;
 
 /// Keys whose value an error does not repeat: people write secrets there by mistake.
-const UNSEEN: [&str; 4] = ["api_key_env", "base_url", "url", "listen_url"];
+const UNSEEN: [&str; 5] = ["api_key_env", "base_url", "url", "listen_url", "redis_url"];
 
 /// The file as it is written: gives an error its place.
 pub struct Source<'a> {

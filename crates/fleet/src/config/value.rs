@@ -12,6 +12,8 @@ use serde::{
 const USD_MAX: u64 = 1_000_000;
 const MICROS_PER_USD: u64 = 1_000_000;
 const USD_DECIMALS: usize = 6;
+/// What stands in the place of a limit where there is none.
+const UNLIMITED: &str = "unlimited";
 
 /// A whole number within bounds, both of them allowed.
 pub fn whole<'de, const MIN: i64, const MAX: i64, T, D>(deserializer: D) -> Result<T, D::Error>
@@ -46,6 +48,35 @@ pub fn millis<'de, const MIN: i64, const MAX: i64, D: Deserializer<'de>>(
 /// A whole number of KiB within bounds, in bytes.
 pub fn kib<'de, const MIN: i64, const MAX: i64, D: Deserializer<'de>>(deserializer: D) -> Result<usize, D::Error> {
     whole::<MIN, MAX, usize, D>(deserializer).map(|kib| kib * 1024)
+}
+
+/// A whole number within bounds, or none where `"unlimited"` stands.
+#[derive(Clone, Copy)]
+pub struct Limit<const MIN: i64, const MAX: i64>(pub Option<u32>);
+
+impl<'de, const MIN: i64, const MAX: i64> Deserialize<'de> for Limit<MIN, MAX> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(LimitVisitor::<MIN, MAX>)
+    }
+}
+
+struct LimitVisitor<const MIN: i64, const MAX: i64>;
+
+impl<const MIN: i64, const MAX: i64> Visitor<'_> for LimitVisitor<MIN, MAX> {
+    type Value = Limit<MIN, MAX>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "a whole number from {MIN} to {MAX}, or {UNLIMITED:?}")
+    }
+
+    fn visit_i64<E: Error>(self, number: i64) -> Result<Self::Value, E> {
+        let allowed = (MIN..=MAX).contains(&number).then(|| u32::try_from(number).ok()).flatten();
+        allowed.map(|limit| Limit(Some(limit))).ok_or_else(|| E::invalid_value(Unexpected::Signed(number), &self))
+    }
+
+    fn visit_str<E: Error>(self, text: &str) -> Result<Self::Value, E> {
+        if text == UNLIMITED { Ok(Limit(None)) } else { Err(E::invalid_value(Unexpected::Str(text), &self)) }
+    }
 }
 
 struct Whole<const MIN: i64, const MAX: i64, T>(PhantomData<T>);

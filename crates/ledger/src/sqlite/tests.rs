@@ -75,6 +75,38 @@ async fn a_page_is_read_from_its_index() {
     every_page_has_its_index(&mut database).await;
 }
 
+#[tokio::test]
+async fn units_are_read_from_their_index() {
+    let folder = folder();
+    open(folder.path()).await.unwrap().close().await;
+    let mut database = raw(&folder.path().join("ledger.db")).await;
+    for (sql, index) in [
+        (
+            concat!("explain query plan ", include_str!("../../sql/sqlite/held_units.sql")),
+            "quota_unit_of_day (user=? AND day=?)",
+        ),
+        (
+            concat!("explain query plan ", include_str!("../../sql/sqlite/units_of_subject.sql")),
+            "quota_unit_of_subject (subject=?)",
+        ),
+        (
+            concat!("explain query plan ", include_str!("../../sql/sqlite/give_back.sql")),
+            "sqlite_autoindex_quota_unit_1 (job=?)",
+        ),
+        (
+            concat!("explain query plan ", include_str!("../../sql/sqlite/take_unit.sql")),
+            "quota_unit_of_day (user=? AND day=?)",
+        ),
+    ] {
+        let plan: Vec<(i64, i64, i64, String)> = sqlx::query_as(sql).fetch_all(&mut database).await.unwrap();
+        let plan = plan.into_iter().map(|step| step.3).collect::<Vec<_>>().join("\n");
+        assert!(plan.contains(index), "{sql}: {plan}");
+        for table in ["SCAN unit", "SCAN held", "SCAN quota_unit", "SCAN review"] {
+            assert!(!plan.contains(table), "{sql}: {plan}");
+        }
+    }
+}
+
 async fn every_page_has_its_index(database: &mut SqliteConnection) {
     for (sql, index) in [
         (concat!("explain query plan ", include_str!("../../sql/sqlite/review.sql")), "sqlite_autoindex_review_1"),
@@ -146,7 +178,7 @@ async fn a_newer_schema_is_refused_with_what_to_do() {
         error.to_string(),
         format!(
             "the ledger {} was written by a newer version of reviewfleet: its schema has step 999, and this program \
-             knows the steps up to 103. Start the newer version, or restore the backup from before the upgrade",
+             knows the steps up to 104. Start the newer version, or restore the backup from before the upgrade",
             path.display()
         )
     );

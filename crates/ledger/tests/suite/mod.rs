@@ -8,8 +8,8 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 use job::JobId;
 use ledger::{
-    LIST_MAX, Ledger, LedgerError, NewReview, Recorded, ReviewFilter, ReviewId, ReviewStatus, ReviewedPlace, Usage,
-    UsageFilter, UsageSum,
+    LIST_MAX, Ledger, LedgerError, NewReview, NewUnit, Recorded, ReviewFilter, ReviewId, ReviewStatus, ReviewedPlace,
+    Taken, UNITS_OF_SUBJECT_MAX, Usage, UsageFilter, UsageSum,
 };
 use uuid::Uuid;
 
@@ -37,6 +37,10 @@ macro_rules! cases {
             a_large_review_comes_back_whole,
             usage_is_summed_by_day_user_and_model,
             usage_of_nobody_is_nothing,
+            as_many_of_fifty_as_a_day_has_units_take_one,
+            a_subject_without_a_review_takes_one_unit_whatever_its_jobs,
+            a_unit_that_is_given_back_can_be_taken_and_one_with_a_review_is_spent,
+            the_next_day_has_units_of_its_own,
         );
     };
     ($bed:expr; $($case:ident,)*) => {
@@ -277,4 +281,85 @@ pub async fn usage_of_nobody_is_nothing(bed: &impl Bed) {
     let of_eve = UsageFilter { user: Some("eve".into()), ..since(Timestamp::MIN) };
     assert_eq!(ledger.usage(&of_eve).await.unwrap(), []);
     assert_eq!(ledger.usage(&UsageFilter { limit: 0, ..since(Timestamp::MIN) }).await.unwrap(), []);
+}
+
+fn unit(user: &str, subject: &str) -> NewUnit {
+    NewUnit { job: JobId::from(Uuid::now_v7()), user: user.into(), subject: subject.into() }
+}
+
+async fn takes(ledger: &dyn Ledger, unit: &NewUnit, daily: u32) -> bool {
+    match ledger.take_unit(unit, daily).await.unwrap() {
+        Taken::Yes => true,
+        Taken::No { resets_in } => {
+            assert!(resets_in > Duration::ZERO && resets_in <= 24 * HOUR, "{resets_in:?}");
+            false
+        }
+    }
+}
+
+pub async fn as_many_of_fifty_as_a_day_has_units_take_one(bed: &impl Bed) {
+    let openings = [bed.open().await, bed.open().await];
+    let tasks: Vec<_> = (0..50)
+        .map(|i| {
+            let ledger = openings[i % 2].clone();
+            tokio::spawn(async move { takes(&*ledger, &unit("ann", &format!("change-{i}")), 10).await })
+        })
+        .collect();
+    let mut taken = 0;
+    for task in tasks {
+        taken += usize::from(task.await.unwrap());
+    }
+    assert_eq!(taken, 10);
+    assert_eq!(openings[0].held_units("ann").await.unwrap().len(), 10);
+    assert!(takes(&*openings[0], &unit("ann", "another"), 11).await, "another tier's day is longer");
+    assert!(takes(&*openings[1], &unit("bob", "change-0"), 1).await, "another user has a day of his own");
+    assert!(openings[1].held_units("eve").await.unwrap().is_empty());
+}
+
+pub async fn a_subject_without_a_review_takes_one_unit_whatever_its_jobs(bed: &impl Bed) {
+    let ledger = bed.open().await;
+    let first = unit("ann", "one");
+    assert!(takes(&*ledger, &first, 1).await);
+    assert!(takes(&*ledger, &first, 1).await, "the same job has it");
+    let again = unit("ann", "one");
+    assert!(takes(&*ledger, &again, 1).await, "the same subject");
+    assert!(!takes(&*ledger, &unit("ann", "two"), 1).await);
+    assert!(takes(&*ledger, &unit("ann", "two"), 2).await, "two of a subject count once");
+    let jobs: Vec<_> = ledger.units_of_subject("one").await.unwrap().into_iter().map(|unit| unit.job).collect();
+    assert_eq!(HashSet::from_iter(jobs), HashSet::from([first.job, again.job]));
+
+    ledger.record(&NewReview { job: first.job, ..review("ann", "acme/widgets") }).await.unwrap();
+    assert!(!takes(&*ledger, &unit("ann", "three"), 3).await, "one with a review, and two subjects without");
+    for _ in 0..UNITS_OF_SUBJECT_MAX {
+        assert!(takes(&*ledger, &unit("ann", "one"), 3).await);
+    }
+    assert_eq!(ledger.units_of_subject("one").await.unwrap().len(), UNITS_OF_SUBJECT_MAX);
+}
+
+pub async fn a_unit_that_is_given_back_can_be_taken_and_one_with_a_review_is_spent(bed: &impl Bed) {
+    let ledger = bed.open().await;
+    let (spent, free) = (unit("ann\0", "one"), unit("ann\0", "two"));
+    assert!(takes(&*ledger, &spent, 2).await && takes(&*ledger, &free, 2).await);
+    ledger.record(&NewReview { job: spent.job, ..review("ann", "acme/widgets") }).await.unwrap();
+    let held: Vec<_> = ledger.held_units("ann\0").await.unwrap();
+    assert_eq!(held.iter().map(|unit| unit.job).collect::<Vec<_>>(), [free.job]);
+    assert!(held[0].age < HOUR, "{held:?}");
+
+    ledger.give_back(&[]).await.unwrap();
+    assert!(!takes(&*ledger, &unit("ann\0", "three"), 2).await);
+    ledger.give_back(&[spent.job, free.job, JobId::from(Uuid::now_v7())]).await.unwrap();
+    assert!(takes(&*ledger, &unit("ann\0", "three"), 2).await);
+    assert!(!takes(&*ledger, &unit("ann\0", "four"), 2).await, "a review is not given back");
+}
+
+pub async fn the_next_day_has_units_of_its_own(bed: &impl Bed) {
+    let ledger = bed.open().await;
+    assert!(takes(&*ledger, &unit("ann", "one"), 1).await);
+    assert!(!takes(&*ledger, &unit("ann", "two"), 1).await);
+    bed.age(24 * 60 * 60 * 1000).await;
+    assert!(takes(&*ledger, &unit("ann", "two"), 1).await);
+    assert!(!takes(&*ledger, &unit("ann", "three"), 1).await);
+    assert_eq!(ledger.held_units("ann").await.unwrap().len(), 1, "those of today");
+    let old = ledger.units_of_subject("one").await.unwrap();
+    assert!(old[0].age >= 24 * HOUR && old[0].age < 25 * HOUR, "{old:?}");
 }

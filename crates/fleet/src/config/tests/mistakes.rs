@@ -13,7 +13,7 @@ pub const MISTAKES: &[(&str, &str)] = &[
     ("[worker]\nlease_secs = 30s", "workers.toml:2: no TOML: string values must be quoted, expected literal string"),
     (
         "[wroker]\nconcurrency = 4",
-        "workers.toml:1: wroker: unknown field `wroker`, expected one of `api`, `store`, `queues`, `groups`, `cron`, `worker`, `retry`, `tiers`, `forge`, `review`, `models`, `routing`, `telemetry`",
+        "workers.toml:1: wroker: unknown field `wroker`, expected one of `api`, `limits`, `store`, `queues`, `groups`, `cron`, `worker`, `retry`, `tiers`, `forge`, `review`, `models`, `routing`, `telemetry`",
     ),
     (
         "[worker]\nconcurency = 4",
@@ -38,6 +38,47 @@ pub const MISTAKES: &[(&str, &str)] = &[
     (
         "[tiers.free]\nweight = 2",
         "workers.toml:1: tiers.free: this is no tier: expected A-Z, then A-Z, 0-9 and '_', 64 at most",
+    ),
+    (
+        "[limits]\nuser = { requests = 0, period_secs = 1 }",
+        "workers.toml:2: limits.user.requests = 0: invalid value: integer `0`, expected a whole number from 1 to 100000",
+    ),
+    ("[limits.address]\nrequests = 10", "workers.toml:1: limits.address: missing field `period_secs`"),
+    (
+        "[limits.api_key]\nrequests = 10\nperiod_secs = 10\nburst = 10001",
+        "workers.toml:4: limits.api_key.burst = 10001: invalid value: integer `10001`, expected a whole number from 1 to 10000",
+    ),
+    (
+        "[limits]\nredis_url = \"redis://:secret@localhost\"",
+        "workers.toml:2: limits.redis_url: a password does not belong in this file: name the whole address in REDIS_URL, or in the file that REDIS_URL_FILE names",
+    ),
+    (
+        "[limits]\nredis_url = \"localhost:6379\"",
+        "workers.toml:2: limits.redis_url: this is no address of a Redis: expected redis://HOST:PORT, or rediss:// for TLS, perhaps with /DATABASE",
+    ),
+    (
+        "[limits]\nwhen_redis_is_away = \"open\"",
+        r#"workers.toml:2: limits.when_redis_is_away = "open": unknown variant `open`, expected `allow` or `refuse`"#,
+    ),
+    (
+        "[limits]\nredis_wait_ms = 5000",
+        "workers.toml:2: limits.redis_wait_ms = 5000: invalid value: integer `5000`, expected a whole number from 1 to 1000",
+    ),
+    (
+        "[tiers.FREE]\ndaily = 0",
+        "workers.toml:2: tiers.FREE.daily = 0: invalid value: integer `0`, expected a whole number from 1 to 10000, or \"unlimited\"",
+    ),
+    (
+        "[tiers.FREE]\ndaily = 10001",
+        "workers.toml:2: tiers.FREE.daily = 10001: invalid value: integer `10001`, expected a whole number from 1 to 10000, or \"unlimited\"",
+    ),
+    (
+        "[tiers.FREE]\ndaily = \"none\"",
+        r#"workers.toml:2: tiers.FREE.daily = "none": invalid value: string "none", expected a whole number from 1 to 10000, or "unlimited""#,
+    ),
+    (
+        "[tiers.FREE]\ndaily = 1.5",
+        "workers.toml:2: tiers.FREE.daily = 1.5: invalid type: floating point `1.5`, expected a whole number from 1 to 10000, or \"unlimited\"",
     ),
     (
         "[models.\"My model\"]\nprovider = \"gemini\"",

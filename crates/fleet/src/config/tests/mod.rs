@@ -38,6 +38,8 @@ fn the_shipped_file_shows_every_key() {
     for table in [
         "",
         "[api]",
+        "[limits]",
+        "[limits.user]",
         "[store]",
         "[queues.review]",
         "[queues.review.throttles.user]",
@@ -61,7 +63,8 @@ fn the_shipped_file_shows_every_key() {
             // What is not there by default is explained, and shown within one line.
             let is_word = |word: &str| word == key;
             let told = |line: &str| line.split(|c: char| c != '_' && !c.is_ascii_alphanumeric()).any(is_word);
-            if ["[queues.review.throttles.user]", "[groups.account]", "[cron.weekly]"].contains(&table) {
+            if ["[limits.user]", "[queues.review.throttles.user]", "[groups.account]", "[cron.weekly]"].contains(&table)
+            {
                 assert!(SHIPPED.lines().any(|line| line.starts_with('#') && told(line)), "{table} {key}");
                 continue;
             }
@@ -115,12 +118,41 @@ fn the_defaults_are_the_numbers_of_the_service() {
     assert_eq!((review.limit, review.limits[&"user".parse().unwrap()]), (200, 50));
     let tier = |name: &str| {
         let tier = &config.tiers[&name.parse().unwrap()];
-        (tier.priority.0, tier.weight.get(), tier.timeout.as_secs())
+        (tier.priority.0, tier.weight.get(), tier.timeout.as_secs(), tier.daily)
     };
-    assert_eq!([tier("FREE"), tier("PRO"), tier("TEAM")], [(50, 1, 120), (50, 2, 120), (50, 4, 120)]);
-    assert_eq!(tier("ENTERPRISE"), (100, 8, 300));
+    assert_eq!([tier("FREE"), tier("PRO")], [(50, 1, 120, Some(10)), (50, 2, 120, Some(100))]);
+    assert_eq!([tier("TEAM"), tier("ENTERPRISE")], [(50, 4, 120, Some(500)), (100, 8, 300, None)]);
     assert_eq!(config.retry.max_attempts(), 4);
     assert_eq!(config.retry.policy(), job::RetryPolicy::default());
+}
+
+#[test]
+fn a_quota_is_what_its_tier_says_and_none_where_it_is_unlimited_or_nobody_has_set_one() {
+    let config = parse(
+        "[tiers.FREE]\ndaily = \"unlimited\"\n[tiers.PRO]\nweight = 3\n[tiers.ENTERPRISE]\ndaily = 10000\n[tiers.GOLD]",
+    );
+    let config = config.unwrap();
+    let daily = |name: &str| config.tiers[&name.parse().unwrap()].daily;
+    assert_eq!(
+        [daily("FREE"), daily("PRO"), daily("ENTERPRISE"), daily("GOLD")],
+        [None, Some(100), Some(10_000), None]
+    );
+}
+
+#[test]
+fn a_rate_has_the_burst_of_its_period_unless_it_says_another_and_redis_is_named_by_the_environment_first() {
+    let text = "[limits]\nuser = { requests = 60, period_secs = 30 }\naddress = { requests = 100000, period_secs = 1 }\n\
+                api_key = { requests = 9, period_secs = 1, burst = 2 }\nredis_url = \"redis://file\"\nwhen_redis_is_away = \"refuse\"";
+    let limits =
+        parse_with(text, &[("REDIS_URL", "rediss://me:secret@redis.example.com:6380")]).unwrap().limits.limits();
+    let user = limits.user.unwrap();
+    assert_eq!((user.requests(), user.period_secs(), user.burst()), (60, 30, 60));
+    assert_eq!((limits.address.unwrap().burst(), limits.api_key.unwrap().burst()), (10_000, 2));
+    let shared = limits.shared.unwrap();
+    assert_eq!((shared.url.to_string().as_str(), shared.wait.as_millis()), ("rediss://me@redis.example.com:6380", 50));
+    assert_eq!(shared.when_away, ::limits::WhenAway::Refuse);
+    let error = parse_with("", &[("REDIS_URL", "secret")]).unwrap_err().to_string();
+    assert!(error.starts_with("environment variable REDIS_URL: this is no address of a Redis"), "{error}");
 }
 
 #[test]
