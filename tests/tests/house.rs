@@ -31,10 +31,7 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
     ("worker", &["store", "job"]),
     ("review", &[]),
     ("ledger", &["job", "postgres"]),
-    (
-        "fleet",
-        &["job", "store", "store-sqlite", "store-postgres", "postgres", "worker", "review", "ledger", "limits"],
-    ),
+    ("fleet", &["job", "store", "store-sqlite", "store-postgres", "postgres", "worker", "review", "ledger", "limits"]),
     ("reviewfleet-api", &["fleet", "job", "store", "ledger", "review", "limits"]),
     ("reviewfleet-worker", &["fleet", "job", "store", "ledger", "review", "worker"]),
     (

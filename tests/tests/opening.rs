@@ -81,7 +81,7 @@ fn a_newer_queue_is_refused_with_its_file_and_both_versions() {
 fn a_newer_ledger_is_refused_with_its_file_and_both_versions() {
     let dir = migrated();
     change(&dir.path().join("data/ledger.db"), FROM_THE_FUTURE);
-    refused(dir.path(), &["data/ledger.db", "newer version", "has step 999", "knows the steps up to 103"]);
+    refused(dir.path(), &["data/ledger.db", "newer version", "has step 999", "knows the steps up to 104"]);
 }
 
 #[test]
