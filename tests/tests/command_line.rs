@@ -240,7 +240,7 @@ fn a_configuration_that_is_wrong_ends_check_and_up_with_2() {
     for (text, says) in [
         (b"[api]\nlisten = \"here\"\n".as_slice(), "workers.toml:2: api.listen = \"here\": expected an IP address"),
         (b"[worker]\nconcurrency = 0\n", "workers.toml:2: worker.concurrency = 0: invalid value"),
-        (b"[apii]\n", "unknown field `apii`, expected one of `api`, `store`"),
+        (b"[apii]\n", "unknown field `apii`, expected one of `api`, `limits`, `store`"),
         (b"[routing]\nsimple = \"none\"\n", "there is no model none: defined are fast, strong"),
         (b"[worker\n", "workers.toml:1: no TOML"),
         (

@@ -86,7 +86,8 @@ fn a_database_that_goes_away_is_a_503_and_what_was_accepted_is_kept() {
 
     let (status, kind, problem) = api.post(&commits[6], "ann");
     assert_eq!((status, kind.as_str()), (503, "application/problem+json"), "{problem}");
-    assert_eq!(problem["type"], "/problems/store-unavailable", "{problem}");
+    // The unit of the user's day, which is in the ledger, is taken before the job is stored.
+    assert_eq!(problem["type"], "/problems/ledger-unavailable", "{problem}");
     assert!(!problem.to_string().contains("127.0.0.1"), "a caller learns nothing of the database: {problem}");
     assert_eq!((api.get("/healthz").0, api.get("/readyz").0), (200, 503));
 
