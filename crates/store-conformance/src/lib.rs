@@ -70,6 +70,7 @@ macro_rules! conformance {
                 jobs_of_a_key_start_in_the_order_of_their_arrival,
                 jobs_of_a_key_that_were_parked_start_in_the_order_of_their_arrival,
                 a_key_that_was_full_has_its_next_turn_with_the_others,
+                a_key_has_one_turn_at_a_time_for_the_jobs_that_it_had_parked,
                 keys_take_turns_at_equal_priority,
                 a_newcomer_starts_within_one_turn_of_a_long_backlog,
                 a_newcomer_makes_up_for_no_turns_of_the_past,

@@ -82,6 +82,23 @@ pub async fn a_key_that_was_full_has_its_next_turn_with_the_others(bed: Bed) {
     assert!(started.iter().any(|id| key[id] == "a"), "it waits for the turns of jobs that it had ready once");
 }
 
+pub async fn a_key_has_one_turn_at_a_time_for_the_jobs_that_it_had_parked(bed: Bed) {
+    bed.store.set_limit(&LimitTarget::Class(Bed::queue(), Bed::class()), Some(1)).await.unwrap();
+    bed.put_all((0..10).map(|_| Bed::keyed("a")).collect()).await;
+    let mut running = bed.claim(10).await;
+    // Ready, and behind all that are parked.
+    bed.put(Bed::keyed("a")).await;
+    let others = bed.put_all((0..5).map(|_| Bed::job()).collect()).await;
+    let mut started = Vec::new();
+    for _ in 0..8 {
+        bed.complete(running).await;
+        running = bed.claim(1).await;
+        started.extend(running.iter().map(|leased| leased.job.id));
+    }
+    let of_others = started.iter().filter(|id| others.contains(id)).count();
+    assert!((3..=5).contains(&of_others), "of eight starts the others had {of_others}");
+}
+
 pub async fn keys_take_turns_at_equal_priority(bed: Bed) {
     unlimited(&bed).await;
     let jobs: Vec<NewJob> = ["a", "b", "c"].iter().flat_map(|key| (0..4).map(|_| Bed::keyed(key))).collect();
