@@ -82,7 +82,7 @@ async fn a_scope_without_a_rate_is_not_limited_and_scopes_do_not_share() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn processes_share_one_rate_exactly() {
-    let server = Server::start();
+    let server = Server::start(&[]);
     let processes = [(); 2].map(|()| shared(&server, slow(50), 5_000, WhenAway::Refuse));
     let tasks: Vec<_> = (0..200)
         .map(|i| {
@@ -102,7 +102,7 @@ async fn processes_share_one_rate_exactly() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_rate_is_kept_in_redis_over_time_as_well() {
-    let server = Server::start();
+    let server = Server::start(&[]);
     let processes =
         [(); 2].map(|()| shared(&server, Rate::new(50, Duration::from_secs(1), 5), 5_000, WhenAway::Refuse));
     assert!(takes(&processes[0], "another").await, "connected");
@@ -125,7 +125,7 @@ async fn a_rate_is_kept_in_redis_over_time_as_well() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn without_redis_requests_go_on_or_are_refused_as_configured_and_neither_waits_long() {
-    let server = Server::start();
+    let server = Server::start(&[]);
     let open = shared(&server, slow(2), 200, WhenAway::Allow);
     let closed = shared(&server, slow(2), 200, WhenAway::Refuse);
     until("a connection", async || takes(&open, "one").await && takes(&closed, "two").await).await;
@@ -145,7 +145,7 @@ async fn without_redis_requests_go_on_or_are_refused_as_configured_and_neither_w
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_redis_that_hangs_is_waited_for_as_long_as_was_said() {
-    let server = Server::start();
+    let server = Server::start(&[]);
     let limiter = shared(&server, slow(100), 50, WhenAway::Refuse);
     until("a connection", async || takes(&limiter, "ann").await).await;
     server.hang();
@@ -160,7 +160,7 @@ async fn a_redis_that_hangs_is_waited_for_as_long_as_was_said() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn garbage_under_a_callers_key_neither_fails_nor_locks_out() {
-    let server = Server::start();
+    let server = Server::start(&[]);
     let limiter = shared(&server, Rate::new(10, Duration::from_secs(1), 2), 5_000, WhenAway::Refuse);
     assert!(takes(&limiter, "ann").await);
     let link = Link::new(&server.url.parse().unwrap(), DEADLINE);

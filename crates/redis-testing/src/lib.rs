@@ -21,17 +21,17 @@ pub struct Server {
     _watched: ChildStdin,
 }
 
-fn script(command: &str, dir: &Path) -> String {
-    let output = Command::new(SCRIPT).arg(command).arg(dir).stderr(Stdio::inherit()).output().unwrap();
+fn script(command: &str, dir: &Path, settings: &[&str]) -> String {
+    let output = Command::new(SCRIPT).arg(command).arg(dir).args(settings).stderr(Stdio::inherit()).output().unwrap();
     assert!(output.status.success(), "ops/redis-server {command} fails");
     String::from_utf8(output.stdout).unwrap().trim().to_owned()
 }
 
 impl Server {
-    /// Starts one on a free port.
-    pub fn start() -> Self {
+    /// Starts one on a free port with these settings, each `name=value`, beside a log that is on disk before a call is answered.
+    pub fn start(settings: &[&str]) -> Self {
         let dir = TempDir::new().unwrap().keep();
-        let url = script("start", &dir);
+        let url = script("start", &dir, settings);
         // Tests are killed at a timeout, and destructors of statics never run: the watcher outlives this process.
         let watcher = Command::new("sh")
             .args(["-c", r#"cat >/dev/null; kill -CONT "$(cat "$1/pid")"; "$0" stop "$1"; rm -rf "$1""#, SCRIPT])
@@ -45,12 +45,17 @@ impl Server {
 
     /// Ends it at once.
     pub fn kill(&self) {
-        script("crash", &self.dir);
+        script("crash", &self.dir, &[]);
+    }
+
+    /// Ends it in order.
+    pub fn stop(&self) {
+        script("stop", &self.dir, &[]);
     }
 
     /// Starts it anew, at its address.
     pub fn restart(&self) {
-        assert_eq!(script("start", &self.dir), self.url);
+        assert_eq!(script("start", &self.dir, &[]), self.url);
     }
 
     /// Lets it hang: it takes connections and answers nothing.

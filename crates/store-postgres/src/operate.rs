@@ -57,11 +57,7 @@ pub(crate) async fn prune(shared: &Shared, before: Timestamp, max: usize) -> Res
 }
 
 pub(crate) async fn prune_matching(shared: &Shared, filter: &PruneFilter) -> Result<(usize, bool), StoreError> {
-    if let Some(state) = filter.state.filter(|state| !state.is_final()) {
-        return Err(StoreError::Invalid(format!(
-            "{state} jobs are not finished: allowed are completed, dead and cancelled"
-        )));
-    }
+    filter.check()?;
     let queue = queue_of(shared, filter.queue.as_ref()).await?;
     let mut pruned = 0;
     loop {

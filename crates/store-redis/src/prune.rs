@@ -16,11 +16,7 @@ pub(crate) async fn prune(shared: &Shared, before: Timestamp, max: usize) -> Res
 }
 
 pub(crate) async fn matching(shared: &Shared, filter: &PruneFilter) -> Result<(usize, bool), StoreError> {
-    if let Some(state) = filter.state.filter(|state| !state.is_final()) {
-        return Err(StoreError::Invalid(format!(
-            "{state} jobs are not finished: allowed are completed, dead and cancelled"
-        )));
-    }
+    filter.check()?;
     let most = if filter.dry_run { filter.max.min(COUNT_MAX) } else { filter.max };
     // Dead letters stand apart by queue.
     let queues = match (&filter.queue, filter.state) {

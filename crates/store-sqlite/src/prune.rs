@@ -15,11 +15,7 @@ pub(crate) async fn prune(shared: &Shared, before: Timestamp, max: usize) -> Res
 }
 
 pub(crate) async fn matching(shared: &Shared, filter: &PruneFilter) -> Result<(usize, bool), StoreError> {
-    if let Some(state) = filter.state.filter(|state| !state.is_final()) {
-        return Err(StoreError::Invalid(format!(
-            "{state} jobs are not finished: allowed are completed, dead and cancelled"
-        )));
-    }
+    filter.check()?;
     if filter.dry_run {
         let most = filter.max.min(COUNT_MAX);
         let found = prunable(&mut Write::begin(shared, "count what can be pruned").await?, filter, most + 1).await?;

@@ -1,6 +1,8 @@
 use jiff::Timestamp;
 use job::{BuryReason, ConcurrencyKey, JobId, JobKind, QueueName, StateName};
 
+use crate::StoreError;
+
 /// Which jobs to list; an empty filter lists all.
 #[derive(Debug, Clone, Default)]
 pub struct JobFilter {
@@ -50,7 +52,7 @@ pub struct ReplayFilter {
 pub struct PruneFilter {
     /// Of this queue only.
     pub queue: Option<QueueName>,
-    /// In this final state only; another is [`StoreError::Invalid`](crate::StoreError).
+    /// In this final state only; another is [`StoreError::Invalid`].
     pub state: Option<StateName>,
     /// Of this kind only.
     pub kind: Option<JobKind>,
@@ -64,4 +66,16 @@ pub struct PruneFilter {
     pub max: usize,
     /// Counts what would be forgotten, and changes nothing; bounded as for [`ReplayFilter::dry_run`].
     pub dry_run: bool,
+}
+
+impl PruneFilter {
+    /// Refuses a state in which no finished job is.
+    pub fn check(&self) -> Result<(), StoreError> {
+        match self.state.filter(|state| !state.is_final()) {
+            None => Ok(()),
+            Some(state) => Err(StoreError::Invalid(format!(
+                "{state} jobs are not finished: allowed are completed, dead and cancelled"
+            ))),
+        }
+    }
 }

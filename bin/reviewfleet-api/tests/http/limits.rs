@@ -100,7 +100,7 @@ async fn a_redis_that_is_away_lets_requests_go_on_or_refuses_them_as_configured(
 
 #[tokio::test(flavor = "multi_thread")]
 async fn two_apis_share_the_rates_of_one_redis() {
-    let server = redis_testing::Server::start();
+    let server = redis_testing::Server::start(&[]);
     let [one, two] = [(); 2].map(|()| {
         let wait = Duration::from_secs(5);
         let shared = SharedBy { url: server.url.parse().unwrap(), wait, when_away: WhenAway::Refuse };

@@ -3,64 +3,33 @@
 #![allow(dead_code, reason = "each test binary uses a part")]
 #![expect(clippy::unwrap_used, reason = "all of this is test code")]
 
-use std::{
-    path::{Path, PathBuf},
-    process::{ChildStdin, Command, Stdio},
-    sync::OnceLock,
-    time::Duration,
-};
+use std::{ops::Deref, sync::OnceLock, time::Duration};
 
 use redis::{Client, Value, aio::MultiplexedConnection};
 use store_redis::{Options, RedisQueue};
-use tempfile::TempDir;
 use uuid::Uuid;
 
-const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../ops/redis-server");
+/// A server that this process has started, which can be asked.
+pub struct Server(redis_testing::Server);
 
-/// A server that this process has started. It ends when it is dropped, or else with the process: a watcher stops it when its
-/// standard input closes.
-pub struct Server {
-    pub url: String,
-    dir: PathBuf,
-    _watched: ChildStdin,
-}
+impl Deref for Server {
+    type Target = redis_testing::Server;
 
-fn script(command: &str, dir: &Path, settings: &[&str]) -> String {
-    let output = Command::new(SCRIPT).arg(command).arg(dir).args(settings).stderr(Stdio::inherit()).output().unwrap();
-    assert!(output.status.success(), "ops/redis-server {command} fails");
-    String::from_utf8(output.stdout).unwrap().trim().to_owned()
+    fn deref(&self) -> &Self::Target {
+        &self.0
+    }
 }
 
 impl Server {
     /// Starts one with these settings, each `name=value`, beside a log that is on disk before a call is answered.
     pub fn start(settings: &[&str]) -> Self {
-        let dir = TempDir::new().unwrap().keep();
-        let url = script("start", &dir, settings);
-        // Tests are killed at a timeout, and destructors of statics never run: the watcher outlives this process.
-        let watcher = Command::new("sh")
-            .args(["-c", r#"cat >/dev/null; "$0" stop "$1"; rm -rf "$1""#, SCRIPT])
-            .arg(&dir)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn();
-        Self { url, dir, _watched: watcher.unwrap().stdin.unwrap() }
+        Self(redis_testing::Server::start(settings))
     }
 
     /// Ends it at once and starts it anew.
     pub fn crash(&self) {
-        script("crash", &self.dir, &[]);
+        self.kill();
         self.restart();
-    }
-
-    /// Ends it in order.
-    pub fn stop(&self) {
-        script("stop", &self.dir, &[]);
-    }
-
-    /// Starts it anew.
-    pub fn restart(&self) {
-        assert_eq!(script("start", &self.dir, &[]), self.url);
     }
 
     /// A connection to it, beside the queue's.
