@@ -48,6 +48,21 @@ impl Database {
         Ok(rows)
     }
 
+    /// As [`Database::rows`], for a statement that reads jobs and stands in no function of the schema: its plan does not depend
+    /// on statistics either, nor on how large the table was when it was first made.
+    pub(crate) async fn tuned_rows(
+        &self,
+        what: &'static str,
+        query: Query<'_, Postgres, PgArguments>,
+    ) -> Result<Vec<PgRow>, StoreError> {
+        let mut connection = self.door.connection().await.map_err(fault(what))?;
+        let mut tx = connection.begin().await.map_err(fault(what))?;
+        sqlx::query(sql::TUNE).persistent(!self.pooled).execute(&mut *tx).await.map_err(fault(what))?;
+        let rows = query.persistent(!self.pooled).fetch_all(&mut *tx).await.map_err(fault(what))?;
+        tx.commit().await.map_err(fault(what))?;
+        Ok(rows)
+    }
+
     /// As [`Database::rows`], for a statement that answers one row.
     pub(crate) async fn row(
         &self,

@@ -56,6 +56,7 @@ statements! {
     SET_THROTTLE = "set_throttle",
     STATS = "stats",
     SWEEP = "sweep",
+    TUNE = "tune",
     TURN_PARTITIONS = "turn_partitions",
     VIEW = "view",
 }

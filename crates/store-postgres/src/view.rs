@@ -28,7 +28,7 @@ pub(crate) async fn list(shared: &Shared, filter: &JobFilter) -> Result<JobPage,
         .bind(i64::try_from(most).unwrap_or(i64::MAX))
         .bind(filter.created_after.map(jiff::Timestamp::as_millisecond))
         .bind(filter.created_before.map(jiff::Timestamp::as_millisecond));
-    let rows = shared.database.rows("a list of jobs", query).await?;
+    let rows = shared.database.tuned_rows("a list of jobs", query).await?;
     let jobs = rows.iter().map(view).collect::<Result<Vec<_>, _>>()?;
     let next = if jobs.len() == most { jobs.last().map(|view| view.job.id) } else { None };
     Ok(JobPage { jobs, next })
